@@ -1,0 +1,24 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+
+/** Lua scripts are imported as text, as esbuild's `text` loader does it in the executable. */
+const luaAsText = {
+  name: "lua-as-text",
+  enforce: "pre" as const,
+  transform(code: string, id: string) {
+    return id.endsWith(".lua") ? `export default ${JSON.stringify(code)};` : undefined;
+  },
+};
+
+export default defineConfig({
+  root: fileURLToPath(new URL("..", import.meta.url)),
+  plugins: [luaAsText],
+  test: {
+    include: ["src/**/*.test.ts", "scripts/**/*.test.ts", "ui/**/*.test.ts"],
+    exclude: ["ui/e2e/**", "node_modules/**"],
+    pool: "forks",
+    maxWorkers: 2,
+    testTimeout: 15_000,
+    hookTimeout: 30_000,
+  },
+});

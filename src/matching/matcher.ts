@@ -1,0 +1,183 @@
+/**
+ * The matcher: who waits, who is paired with whom, and who must not meet. It is the arbiter of rules M1–M8: every
+ * method is one atomic step for the whole cluster, and no two of them can leave a session in two pairs.
+ *
+ * `redis-matcher.ts` is the one that runs; `model.ts` is the readable specification that the tests hold it against.
+ * Methods reject only when the store cannot be reached (nothing is known then of what was done; every method may be
+ * called again). All times are milliseconds by the store's own clock, so the clocks of nodes need not agree.
+ */
+import type { Common, Mode, Relaxation, Role } from "../protocol/messages.ts";
+
+/** A session as a node holds it. The epoch counts takeovers: an older holder's calls answer `superseded`. */
+export interface Holder {
+  session: string;
+  node: string;
+  epoch: number;
+  /** Hash of the page's device token, or the session id when the page gave none. What recents and blocks go by. */
+  device: string;
+}
+
+/** What a visitor asks for, normalised (`wish.ts`): folded, trimmed, NFC, without duplicates. */
+export interface Wish {
+  mode: Mode;
+  /** At most 10. */
+  interests: readonly string[];
+  /** Primary language subtags, at most 5. */
+  languages: readonly string[];
+  /** Whether the ticket insists on its preferences for ever, instead of for its first seconds. */
+  strict: boolean;
+}
+
+/** The other side of a pair: where to reach it. Never leaves the server. */
+export interface Partner {
+  session: string;
+  node: string;
+}
+
+export interface Match {
+  /** At least 128 random bits. */
+  pair: string;
+  mode: Mode;
+  role: Role;
+  partner: Partner;
+  common: Common;
+}
+
+/** A pair that this call ended; its other side has not been told yet. */
+export interface Left {
+  pair: string;
+  partner: Partner;
+}
+
+/** Why tickets that shared a list with the asking one were not taken, as counts. */
+export interface PassedOver {
+  device: number;
+  blocked: number;
+  recent: number;
+  /** Tickets of a dead node, dropped on the way. */
+  gone: number;
+}
+
+export type Outcome =
+  /** This call claimed a partner. The partner's node has to be told, or `undo` called. */
+  | { kind: "matched"; match: Match; waited: number; partnerWaited: number; left?: Left; passed: PassedOver }
+  /** The ticket is filed. Ask again (`find` with the same wish) after `retryIn` ms: something gives way then. */
+  | { kind: "waiting"; since: number; relaxed: Relaxation[]; retryIn: number; left?: Left; passed: PassedOver }
+  /** Somebody else has claimed this session before the call, and its node has yet to hear of it. Nothing was done. */
+  | { kind: "claimed"; match: Match }
+  /** Another node holds the session now. Nothing was done. */
+  | { kind: "superseded" }
+  /** This node's lease has run out. Nothing was done; renew the lease, then ask again. */
+  | { kind: "fenced" };
+
+export interface Find {
+  wish: Wish;
+  /** The pair the visitor is in and wants to leave (Next), as far as its node knows. */
+  leaving?: string;
+  /**
+   * When the ticket began to wait, if it waits already. The store's own record goes first; this brings the ticket
+   * back to its place when the store has lost it. Later than now counts as now.
+   */
+  since?: number;
+}
+
+export type Resumed =
+  | { state: "idle" }
+  | { state: "waiting"; wish: Wish; since: number }
+  | { state: "paired"; match: Match };
+
+/** A session found by `reap` whose node is dead. `partner` is where the pair's other side lives. */
+export interface Orphan {
+  pair: string;
+  partner: Partner;
+  /** False at first: the session may still resume. True once its grace is over and the pair was ended. */
+  ended: boolean;
+}
+
+export interface Counts {
+  /** Sessions with a connection. */
+  online: number;
+  waiting: number;
+}
+
+export interface Census {
+  waiting: Record<Mode, number>;
+  /** Most wished first, at most `top`. */
+  interests: { interest: string; waiting: number }[];
+}
+
+export interface Matcher {
+  /** Records a fresh session. */
+  open(holder: Holder): Promise<void>;
+
+  /**
+   * Takes a session over to `node`, whatever node held it, and raises its epoch. Null when there is no such session.
+   * A waiting ticket stays out of reach until the next `find` files it again at its place.
+   */
+  resume(session: string, node: string): Promise<{ holder: Holder; previousNode: string; resumed: Resumed } | null>;
+
+  /**
+   * Asks for a partner; changes the wish of a waiting ticket, which keeps its place (M5, M6); leaves a pair and asks
+   * in one step (Next). Calling it again with the same wish is how relaxation takes effect. A session that the store
+   * has lost is recorded anew.
+   */
+  find(holder: Holder, find: Find): Promise<Outcome>;
+
+  /**
+   * Undoes a match whose other side could not be reached (M2): as `find`, with the ticket back at its original place,
+   * and without the two counting as recent partners. Does nothing but `find` when the pair is over already.
+   */
+  undo(holder: Holder, pair: string, find: Find): Promise<Outcome>;
+
+  /** The connection is lost: the ticket leaves the pool but keeps its place for a `find` within the grace. */
+  absent(holder: Holder): Promise<void>;
+
+  /** Stops waiting, or ends the pair, whichever it is now. Undefined when there was nothing to tell anybody. */
+  leave(holder: Holder): Promise<Left | undefined>;
+
+  /**
+   * These two never again, for the configured time, by device. `pair` is the current pair, which ends, or the last
+   * one up to 5 min after its end. Null when it is neither.
+   */
+  block(holder: Holder, pair: string): Promise<{ left?: Left; partnerDevice: string } | null>;
+
+  /** The session is over: its ticket, pair and record go. */
+  end(holder: Holder): Promise<Left | undefined>;
+
+  /**
+   * Renews the lease of `node` (5 s) and says how many visitors there are. `dead` names nodes whose lease ran out and
+   * that still have sessions: somebody has to `reap` them. `fresh` is true when the lease had run out or never was.
+   */
+  renew(node: string, counts: Counts): Promise<{ total: Counts; nodes: string[]; dead: string[]; fresh: boolean }>;
+
+  /** Gives the lease up at once, as a node does that drains. Its sessions may resume elsewhere for the grace. */
+  retire(node: string): Promise<void>;
+
+  /**
+   * Takes a dead node's tickets out of the pool and, once their grace is over, ends its sessions; a bounded number a
+   * call, and `more` while there is more to do now. Several nodes may do it at the same time.
+   */
+  reap(node: string): Promise<{ orphans: Orphan[]; more: boolean }>;
+
+  /** The pool in numbers, for `status`. */
+  census(top: number): Promise<Census>;
+}
+
+/** Times of the rules, in ms; the operator's (`matching.*`, `session.grace`). */
+export interface Rules {
+  /** M6 */
+  interestsAfter: number;
+  /** M6 */
+  languagesAfter: number;
+  /** M4 */
+  recentAfter: number;
+  /** M4: how long a partner counts as recent */
+  recentFor: number;
+  /** M4: how many partners are remembered */
+  recentMost: number;
+  blockFor: number;
+  /** S2 */
+  grace: number;
+  /** How long a node counts as alive after its last `renew`. */
+  lease: number;
+}

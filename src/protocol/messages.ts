@@ -1,0 +1,172 @@
+/**
+ * Every message of the wire contract, as the page and the node both see it. README.md beside this file is the
+ * contract itself; `parse.ts` is the only place where a stranger's bytes become one of these.
+ */
+
+export const SUBPROTOCOL = "chatrandom.v1";
+export const PROTOCOL_VERSION = 1;
+
+export type Mode = "video" | "text";
+export type Role = "offerer" | "answerer";
+export type SessionState = "idle" | "waiting" | "paired";
+export type Relaxation = "interests" | "languages" | "recent";
+export type EndReason = "left" | "next" | "lost" | "blocked" | "removed";
+export const REPORT_REASONS = ["nudity", "minor", "harassment", "violence", "spam", "other"] as const;
+export type ReportReason = (typeof REPORT_REASONS)[number];
+
+/** What two partners have in common. `language` is a primary subtag such as `"en"`. */
+export interface Common {
+  interests: string[];
+  language?: string;
+}
+
+/** Structurally an RTCIceServer; repeated here so that the node needs no DOM types. */
+export interface IceServer {
+  urls: string | string[];
+  username?: string;
+  credential?: string;
+}
+
+/** Settings of this place that the page must know. Grows by optional fields only. */
+export interface Settings {
+  /** The name that the operator gave the place. */
+  name?: string;
+}
+
+// Client to server
+
+export interface Hello {
+  type: "hello";
+  resume?: string;
+  device?: string;
+  invite?: string;
+  proof?: Record<string, unknown>;
+  lang?: string;
+}
+export interface Find {
+  type: "find";
+  mode: Mode;
+  interests?: string[];
+  languages?: string[];
+  strict?: boolean;
+  offer?: string;
+}
+export interface Leave {
+  type: "leave";
+}
+/** An offer, an answer or a candidate. The node relays `data` unread. */
+export interface Signal {
+  type: "signal";
+  pair: string;
+  data: Record<string, unknown>;
+}
+export interface Block {
+  type: "block";
+  pair: string;
+}
+export interface Report {
+  type: "report";
+  pair: string;
+  reason: ReportReason;
+  details?: string;
+}
+export interface Ping {
+  type: "ping";
+  t?: number;
+}
+export type ClientMessage = Hello | Find | Leave | Signal | Block | Report | Ping;
+
+// Server to client
+
+export interface Welcome {
+  type: "welcome";
+  version: typeof PROTOCOL_VERSION;
+  resume: string;
+  resumed: boolean;
+  state: SessionState;
+  pair?: string;
+  iceServers: IceServer[];
+  iceTransportPolicy: "all" | "relay";
+  online: number;
+  settings: Settings;
+}
+export interface Waiting {
+  type: "waiting";
+  /** Milliseconds since the Unix epoch, by the clock of the shared store. */
+  since: number;
+  online: number;
+  waiting: number;
+  relaxed: Relaxation[];
+}
+export interface Matched {
+  type: "matched";
+  pair: string;
+  mode: Mode;
+  role: Role;
+  offer?: string;
+  offerUsed?: boolean;
+  common: Common;
+}
+export interface Ended {
+  type: "ended";
+  pair: string;
+  reason: EndReason;
+}
+export interface Status {
+  type: "status";
+  online: number;
+  waiting: number;
+}
+export interface Ice {
+  type: "ice";
+  iceServers: IceServer[];
+}
+export interface Reported {
+  type: "reported";
+  pair: string;
+}
+export interface Banned {
+  type: "banned";
+  until: number | null;
+  reason: string;
+  appeal?: string;
+}
+export interface Drain {
+  type: "drain";
+  after: number;
+}
+export interface Pong {
+  type: "pong";
+  t?: number;
+}
+export type ErrorCode =
+  | "invalid_message"
+  | "unknown_type"
+  | "rate_limited"
+  | "no_such_pair"
+  | "not_paired"
+  | "unavailable"
+  | "too_many_sessions";
+export interface ErrorMessage {
+  type: "error";
+  /** Stable, for programs. */
+  code: ErrorCode;
+  /** For people. */
+  message: string;
+  field?: string;
+  /** Seconds. */
+  retryAfter?: number;
+}
+export type ServerMessage =
+  | Welcome
+  | Waiting
+  | Matched
+  | Signal
+  | Ended
+  | Status
+  | Ice
+  | Reported
+  | Banned
+  | Drain
+  | Pong
+  | ErrorMessage;

@@ -1,0 +1,87 @@
+/**
+ * What the page shows and what a visitor can do, as one contract between the model (which knows no DOM) and the
+ * views (which know no socket and no peer connection). `store.ts` implements it; views only read signals and call
+ * actions.
+ */
+import type { ReadonlySignal } from "@preact/signals";
+import type { Common, EndReason, Mode, Relaxation, ReportReason } from "../../src/protocol/messages.ts";
+
+/** Where the visitor is. `starting` asks for camera and microphone, `connecting` has a partner but no picture yet. */
+export type Phase = "home" | "starting" | "waiting" | "connecting" | "talking";
+
+/** The signaling connection. `reconnecting` keeps a call going; `closed` will not come back by itself. */
+export type ServerLink =
+  | { state: "connecting" }
+  | { state: "open" }
+  | { state: "reconnecting"; attempt: number }
+  | { state: "closed"; why: "banned" | "violation" | "flooding" | "superseded" | "notAdmitted"; until?: number | null; reason?: string };
+
+/** Whether and why there is no own picture or sound. Text chat works in all of them. */
+export type MediaState =
+  | "unasked"
+  | "asking"
+  | "granted"
+  | "denied" // the visitor or the system said no
+  | "missing" // no device
+  | "busy" // another program has it
+  | "insecure" // the page is not on https or localhost, so browsers hide the devices
+  | "unsupported"; // this browser cannot
+
+/** Why a call is in trouble, in words the views can put plainly. */
+export type CallTrouble = "reconnecting" | "noWayThrough" | "unsupported";
+
+export interface ChatLine {
+  id: number;
+  from: "you" | "stranger";
+  text: string;
+}
+
+export interface Preferences {
+  interests: string[];
+  languages: string[];
+  strict: boolean;
+}
+
+export interface Store {
+  readonly phase: ReadonlySignal<Phase>;
+  readonly mode: ReadonlySignal<Mode>;
+  readonly server: ReadonlySignal<ServerLink>;
+  readonly placeName: ReadonlySignal<string>;
+  /** Numbers of the whole cluster; null until the node said them. */
+  readonly online: ReadonlySignal<number | null>;
+  readonly waiting: ReadonlySignal<number | null>;
+  readonly relaxed: ReadonlySignal<Relaxation[]>;
+  readonly common: ReadonlySignal<Common | null>;
+  /** Why the last call ended, until the next one begins; null when the visitor ended it. */
+  readonly ended: ReadonlySignal<EndReason | null>;
+  readonly trouble: ReadonlySignal<CallTrouble | null>;
+  readonly media: ReadonlySignal<MediaState>;
+  readonly localStream: ReadonlySignal<MediaStream | null>;
+  readonly remoteStream: ReadonlySignal<MediaStream | null>;
+  readonly microphoneOn: ReadonlySignal<boolean>;
+  readonly cameraOn: ReadonlySignal<boolean>;
+  /** Whether the stranger sends a picture right now (their camera is on). */
+  readonly strangerCameraOn: ReadonlySignal<boolean>;
+  readonly chat: ReadonlySignal<ChatLine[]>;
+  readonly chatOpen: ReadonlySignal<boolean>;
+  readonly strangerTyping: ReadonlySignal<boolean>;
+  readonly preferences: ReadonlySignal<Preferences>;
+  /** True once after a report was stored, until the next partner. */
+  readonly reported: ReadonlySignal<boolean>;
+
+  start(mode: Mode): void;
+  next(): void;
+  stop(): void;
+  /** Returns false when there is nobody to send it to. Text longer than 2,000 characters is refused. */
+  send(text: string): boolean;
+  typing(): void;
+  setMicrophone(on: boolean): void;
+  setCamera(on: boolean): void;
+  setPreferences(preferences: Preferences): void;
+  block(): void;
+  report(reason: ReportReason, details?: string): void;
+  /** Asks for the camera again after it was denied, missing or busy. */
+  retryMedia(): void;
+  /** Connects again after the server was lost for good (for example superseded by another tab). */
+  reconnect(): void;
+}
