@@ -1,0 +1,47 @@
+import { expect, test } from "vitest";
+import { sourceArchives } from "./debian.ts";
+
+test("an older Debian takes its sources from the release that has them, from its own mirror", () => {
+  const deb822 = `Types: deb
+# a comment
+URIs: http://mirror.example/debian
+Suites: bookworm bookworm-updates
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+
+Types: deb
+URIs: http://mirror.example/debian-security
+Suites: bookworm-security
+Components: main
+`;
+  expect(sourceArchives([deb822])).toEqual([
+    {
+      uri: "http://mirror.example/debian",
+      suites: ["trixie", "trixie-updates"],
+      components: ["main"],
+      signedBy: "/usr/share/keyrings/debian-archive-keyring.gpg",
+    },
+    {
+      uri: "http://mirror.example/debian-security",
+      suites: ["trixie-security"],
+      components: ["main"],
+      signedBy: undefined,
+    },
+  ]);
+});
+
+test("one-line sources are read too; foreign archives, disabled ones and deb-src are left alone", () => {
+  const lines = `deb [arch=amd64 signed-by=/k.gpg] https://mirror.example/debian/ trixie main contrib
+deb-src https://mirror.example/debian/ trixie main
+# deb https://mirror.example/debian sid main
+deb https://vendor.example/tools stable main`;
+  const disabled = `Types: deb\nURIs: http://x.example/debian\nSuites: sid\nComponents: main\nEnabled: no\n`;
+  expect(sourceArchives([lines, disabled])).toEqual([
+    {
+      uri: "https://mirror.example/debian/",
+      suites: ["trixie"],
+      components: ["main", "contrib"],
+      signedBy: "/k.gpg",
+    },
+  ]);
+});
