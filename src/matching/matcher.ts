@@ -6,7 +6,8 @@
  * Methods reject only when the store cannot be reached (nothing is known then of what was done; every method may be
  * called again). All times are milliseconds by the store's own clock, so the clocks of nodes need not agree.
  */
-import type { Common, Mode, Relaxation, Role } from "../protocol/messages.ts";
+import type { Mode } from "../protocol/messages.ts";
+import type { Find, Left, Match, Outcome, Partner, Wish } from "../session/match.ts";
 
 /** A session as a node holds it. The epoch counts takeovers: an older holder's calls answer `superseded`. */
 export interface Holder {
@@ -17,69 +18,7 @@ export interface Holder {
   device: string;
 }
 
-/** What a visitor asks for, normalised (`wish.ts`): folded, trimmed, NFC, without duplicates. */
-export interface Wish {
-  mode: Mode;
-  /** At most 10. */
-  interests: readonly string[];
-  /** Primary language subtags, at most 5. */
-  languages: readonly string[];
-  /** Whether the ticket insists on its preferences for ever, instead of for its first seconds. */
-  strict: boolean;
-}
-
-/** The other side of a pair: where to reach it. Never leaves the server. */
-export interface Partner {
-  session: string;
-  node: string;
-}
-
-export interface Match {
-  /** At least 128 random bits. */
-  pair: string;
-  mode: Mode;
-  role: Role;
-  partner: Partner;
-  common: Common;
-}
-
-/** A pair that this call ended; its other side has not been told yet. */
-export interface Left {
-  pair: string;
-  partner: Partner;
-}
-
-/** Why tickets that shared a list with the asking one were not taken, as counts. */
-export interface PassedOver {
-  device: number;
-  blocked: number;
-  recent: number;
-  /** Tickets of a dead node, dropped on the way. */
-  gone: number;
-}
-
-export type Outcome =
-  /** This call claimed a partner. The partner's node has to be told, or `undo` called. */
-  | { kind: "matched"; match: Match; waited: number; partnerWaited: number; left?: Left; passed: PassedOver }
-  /** The ticket is filed. Ask again (`find` with the same wish) after `retryIn` ms: something gives way then. */
-  | { kind: "waiting"; since: number; relaxed: Relaxation[]; retryIn: number; left?: Left; passed: PassedOver }
-  /** Somebody else has claimed this session before the call, and its node has yet to hear of it. Nothing was done. */
-  | { kind: "claimed"; match: Match }
-  /** Another node holds the session now. Nothing was done. */
-  | { kind: "superseded" }
-  /** This node's lease has run out. Nothing was done; renew the lease, then ask again. */
-  | { kind: "fenced" };
-
-export interface Find {
-  wish: Wish;
-  /** The pair the visitor is in and wants to leave (Next), as far as its node knows. */
-  leaving?: string;
-  /**
-   * When the ticket began to wait, if it waits already. The store's own record goes first; this brings the ticket
-   * back to its place when the store has lost it. Later than now counts as now.
-   */
-  since?: number;
-}
+export type { Find, Left, Match, Outcome, Partner, PassedOver, Wish } from "../session/match.ts";
 
 export type Resumed =
   | { state: "idle" }
@@ -114,7 +53,10 @@ export interface Matcher {
    * Takes a session over to `node`, whatever node held it, and raises its epoch. Null when there is no such session.
    * A waiting ticket stays out of reach until the next `find` files it again at its place.
    */
-  resume(session: string, node: string): Promise<{ holder: Holder; previousNode: string; resumed: Resumed } | null>;
+  resume(
+    session: string,
+    node: string,
+  ): Promise<{ holder: Holder; previousNode: string; resumed: Resumed } | null>;
 
   /**
    * Asks for a partner; changes the wish of a waiting ticket, which keeps its place (M5, M6); leaves a pair and asks
@@ -148,7 +90,10 @@ export interface Matcher {
    * Renews the lease of `node` (5 s) and says how many visitors there are. `dead` names nodes whose lease ran out and
    * that still have sessions: somebody has to `reap` them. `fresh` is true when the lease had run out or never was.
    */
-  renew(node: string, counts: Counts): Promise<{ total: Counts; nodes: string[]; dead: string[]; fresh: boolean }>;
+  renew(
+    node: string,
+    counts: Counts,
+  ): Promise<{ total: Counts; nodes: string[]; dead: string[]; fresh: boolean }>;
 
   /** Gives the lease up at once, as a node does that drains. Its sessions may resume elsewhere for the grace. */
   retire(node: string): Promise<void>;

@@ -85,6 +85,10 @@ export interface Welcome {
   resumed: boolean;
   state: SessionState;
   pair?: string;
+  /** With `pair`: what `matched` said, so that a page that was reloaded can build its call anew. */
+  mode?: Mode;
+  role?: Role;
+  common?: Common;
   iceServers: IceServer[];
   iceTransportPolicy: "all" | "relay";
   online: number;
