@@ -1,0 +1,278 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Failure } from "../failure.ts";
+import { loadConfig, type Sources } from "./load.ts";
+import { flagOf, type Key, keys, type Option, options, variableOf } from "./options.ts";
+import { isList, type Type } from "./types.ts";
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "chatrandom-config-"));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+const file = (text: string): string => {
+  const path = join(directory, "config.toml");
+  writeFileSync(path, text);
+  return path;
+};
+const fromFile = (text: string) => loadConfig({ flags: { config: [file(text)] }, files: true });
+
+/** The lines of the failure, with the directory of this test taken out. */
+function problems(sources: Sources | string): string[] {
+  try {
+    if (typeof sources === "string") fromFile(sources);
+    else loadConfig(sources);
+  } catch (error) {
+    expect(error).toBeInstanceOf(Failure);
+    expect((error as Failure).exitCode).toBe(2);
+    const lines = (error as Failure).message.replaceAll(`${directory}/`, "").split("\n");
+    return lines.length === 1 ? lines : lines.slice(1).map((line) => line.trim());
+  }
+  return [];
+}
+
+/** Any value that an option of this type may have. */
+function anyValue(type: Type<unknown>): fc.Arbitrary<unknown> {
+  if (isList(type)) return fc.array(anyValue(type.element), { maxLength: 5 });
+  if (type.choices !== undefined) return fc.constantFrom(...type.choices);
+  const [min, max] =
+    / from (\S+) to (\S+)$/
+      .exec(type.allowed)
+      ?.slice(1)
+      .map((text) => type.parse(text)) ?? [];
+  const bounds = { min: min as number, max: max as number };
+  const name = fc.stringMatching(/^[a-z][a-z0-9]{0,8}(\.[a-z]{2,5}){0,2}$/);
+  switch (type.placeholder) {
+    case "number":
+      return type.allowed.includes("whole")
+        ? fc.integer(bounds)
+        : fc.double({ ...bounds, noNaN: true }).map((value) => Number(value.toFixed(3)));
+    case "port":
+    case "duration":
+    case "size":
+      return fc.integer(bounds);
+    case "text":
+      return fc
+        .string({ unit: "grapheme", minLength: 1, maxLength: 30 })
+        .filter((text) => type.parse(text) === text);
+    case "path":
+      return name.map((name) => `/${name}/with space/"quote"/ü`);
+    case "host":
+      return fc.oneof(fc.ipV4(), fc.ipV6(), name);
+    case "origin":
+      return fc
+        .tuple(fc.constantFrom("http", "https"), name, fc.integer({ min: 1024, max: 65_535 }))
+        .map(([scheme, name, port]) => `${scheme}://${name}:${port}`);
+    case "network":
+      return fc.oneof(
+        fc.constantFrom("loopback", "fd00::/8"),
+        fc.ipV4().map((address) => `${address}/24`),
+        fc.ipV6(),
+      );
+    case "url":
+      return name.map((name) => `turn:${name}:3478?transport=udp`);
+    default:
+      throw new Error(`no values for the type ${type.placeholder}`);
+  }
+}
+
+const anyValues = fc
+  .record(
+    Object.fromEntries(keys.map((key) => [key, anyValue(options[key].type)])) as Record<
+      Key,
+      fc.Arbitrary<unknown>
+    >,
+  )
+  // The two options that exclude each other.
+  .map((values) => ({ ...values, "ice.urls": ["turn:relay.example", ...(values["ice.urls"] as string[])] }));
+
+const textOf = (key: Key, value: unknown): string => (options[key] as Option).type.format(value);
+const isSecret = (key: Key): boolean => (options[key] as Option).secret === true;
+
+describe("one name, three spellings", () => {
+  test("every option round-trips through flag, variable and file to the same Config", () => {
+    fc.assert(
+      fc.property(anyValues, (values) => {
+        const expected: Record<string, unknown> = {};
+        for (const key of keys) {
+          const names = key.split(".");
+          let table = expected;
+          for (const name of names.slice(0, -1)) table = (table[name] ??= {}) as Record<string, unknown>;
+          table[names.at(-1)!] = values[key];
+        }
+        const toml = keys
+          .map((key) => `${key} = ${(options[key] as Option).type.toml(values[key])}`)
+          .join("\n");
+        const env = Object.fromEntries(keys.map((key) => [variableOf(key), textOf(key, values[key])]));
+        const flags = Object.fromEntries(
+          keys.filter((key) => !isSecret(key)).map((key) => [flagOf(key), [textOf(key, values[key])]]),
+        );
+        const secrets = Object.fromEntries(
+          keys.filter(isSecret).map((key) => [variableOf(key), env[variableOf(key)]]),
+        );
+
+        expect(fromFile(toml).config).toEqual(expected);
+        expect(loadConfig({ env }).config).toEqual(expected);
+        expect(loadConfig({ flags, env: secrets }).config).toEqual(expected);
+      }),
+    );
+  });
+
+  test("no two options share a flag or a variable", () => {
+    expect(new Set(keys.map(flagOf)).size).toBe(keys.length);
+    expect(new Set(keys.map(variableOf)).size).toBe(keys.length);
+  });
+
+  test("a default is a value that may also be given", () => {
+    const { config, origins } = loadConfig({ env: { HOME: "/home/anna" } });
+    for (const key of keys) {
+      const value = key
+        .split(".")
+        .reduce<unknown>((table, name) => (table as Record<string, unknown>)[name], config);
+      expect(options[key].type.parse(textOf(key, value)), key).toEqual(value);
+      expect(origins[key]).toBe("default");
+    }
+  });
+
+  test("flag beats variable beats file beats default, and each tells where it is from", () => {
+    const toml = "port = 1\nsession.max = 1\nlimits.find.burst = 1";
+    const { config, origins } = loadConfig({
+      flags: { config: [file(toml)], port: ["3"] },
+      env: { CHATRANDOM_PORT: "2", CHATRANDOM_SESSION_MAX: "2" },
+      files: true,
+    });
+    expect([config.port, config.session.max, config.limits.find]).toEqual([
+      3,
+      2,
+      { burst: 1, per_second: 1 },
+    ]);
+    expect(origins.port).toBe("--port");
+    expect(origins["session.max"]).toBe("CHATRANDOM_SESSION_MAX");
+    expect(origins["limits.find.burst"]).toMatch(/config\.toml:3$/);
+    expect(origins["limits.find.per_second"]).toBe("default");
+  });
+
+  test("of a flag given twice the last counts, but a list takes all", () => {
+    const flags = { port: ["1", "2"], "http-trusted-proxies": ["loopback", "10.0.0.1, 10.0.0.2"] };
+    const { config } = loadConfig({ flags });
+    expect(config.port).toBe(2);
+    expect(config.http.trusted_proxies).toEqual(["loopback", "10.0.0.1", "10.0.0.2"]);
+  });
+
+  test("the config is frozen at every level", () => {
+    const { config } = loadConfig();
+    for (const part of [config, config.limits, config.limits.find, config.http.allowed_origins]) {
+      expect(Object.isFrozen(part)).toBe(true);
+    }
+  });
+
+  test("data lives in XDG_DATA_HOME, below HOME, or in the working directory", () => {
+    const place = (env: Record<string, string>) => loadConfig({ env }).config.data_dir;
+    expect(place({ HOME: "/home/anna", XDG_DATA_HOME: "/data" })).toBe("/data/chatrandom");
+    expect(place({ HOME: "/home/anna" })).toBe("/home/anna/.local/share/chatrandom");
+    expect(place({})).toBe(join(process.cwd(), "chatrandom-data"));
+  });
+});
+
+describe("what is wrong", () => {
+  test("is all told at once, by dotted key, line and what is allowed", () => {
+    const toml =
+      'port = 99999\n\n[session]\ngrace = 20\n[http]\nallowed_origins = [\n  "https://a.example",\n  "nope",\n]';
+    expect(problems(toml)).toEqual([
+      "config.toml:1: port is 99999, but must be a whole number from 0 to 65535",
+      'config.toml:4: session.grace is 20, but must be a duration such as "1500ms", "20s", "5m" or "24h", from 1s to 10m',
+      'config.toml:8: http.allowed_origins[1] is "nope", but must be an origin such as "https://chat.example.org", without a path',
+    ]);
+  });
+
+  test("in flags and variables is told as well", () => {
+    const sources = {
+      flags: { port: ["many"] },
+      env: { CHATRANDOM_LOG_LEVEL: "loud", CHATRANDOM_SESSION_MAX: "" },
+    };
+    expect(problems(sources)).toEqual([
+      'CHATRANDOM_LOG_LEVEL: log_level is "loud", but must be one of "silent", "fatal", "error", "warn", "info", "debug", "trace"',
+      'CHATRANDOM_SESSION_MAX: session.max is "", but must be a whole number from 1 to 1000000',
+      '--port: port is "many", but must be a whole number from 0 to 65535',
+    ]);
+  });
+
+  test.each([
+    ["prot = 1", "config.toml:1: unknown key prot. Did you mean port?"],
+    [
+      '[sesion]\ngrace = "5s"',
+      "config.toml:2: unknown key sesion.grace. Did you mean session.grace? It belongs in the section [session]",
+    ],
+    [
+      "[session]\nport = 1",
+      "config.toml:2: unknown key session.port. Did you mean port? It belongs in no section, so above the first",
+    ],
+    ["\n[entirely.different]\nx = 1", "config.toml:3: unknown key entirely.different.x"],
+    ["[nothing]", "config.toml:1: unknown key nothing"],
+    ["session = 5", "config.toml:1: session is 5, but must be a table: [session]"],
+    ["[[session]]\nmax = 5", 'config.toml:1: session is [{"max":5}], but must be a table: [session]'],
+    ["[port]\nx = 1", 'config.toml:1: port is {"x":1}, but must be a whole number from 0 to 65535'],
+    ['"a\\u0007b" = 1', 'config.toml:1: unknown key "a\\u0007b"'],
+    [
+      "__proto__.port = 1",
+      "config.toml:1: unknown key __proto__.port. Did you mean port? It belongs in no section, so above the first",
+    ],
+    ["port = 1979-05-27", "config.toml:1: port is 1979-05-27, but must be a whole number from 0 to 65535"],
+    ["port = 8080.5", "config.toml:1: port is 8080.5, but must be a whole number from 0 to 65535"],
+  ])("%j", (toml, problem) => {
+    expect(problems(toml)[0]).toBe(problem);
+  });
+
+  test("a syntax error has its line and column", () => {
+    expect(problems("port = 1\nhost = \n")[0]).toMatch(/^config\.toml:2:\d+: not valid TOML: /);
+    expect(problems("port = 1\nport = 2\n")[0]).toMatch(/^config\.toml:2:\d+: not valid TOML: /);
+  });
+
+  test("never shows a secret", () => {
+    expect(problems("[ice]\ncredential = 12345")).toEqual([
+      "config.toml:2: ice.credential must be text of at most 512 characters on one line",
+    ]);
+    const long = "s3cret".repeat(100);
+    expect(problems({ env: { CHATRANDOM_ICE_CREDENTIAL: long } }).join()).not.toContain("s3cret");
+  });
+
+  test("includes options that cannot work together", () => {
+    expect(problems('\nice.urls = ["turn:a.example"]')).toEqual([
+      "config.toml:2: ice.urls names a TURN server, so ice.username and ice.credential must be given too",
+    ]);
+    expect(problems({ flags: { "ice-policy": ["relay"] } })).toEqual([
+      '--ice-policy: ice.policy is "relay", so ice.urls must name a TURN server: no call could connect',
+    ]);
+  });
+
+  test("stays readable when everything is", () => {
+    const lines = problems(Array.from({ length: 500 }, (_, i) => `unknown_${i} = 1`).join("\n"));
+    expect(lines).toHaveLength(21);
+    expect(lines.at(-1)).toBe("and 480 more");
+  });
+
+  test("a file that is named but not there, not readable as text, or a directory", () => {
+    const missing = join(directory, "missing.toml");
+    expect(problems({ flags: { config: [missing] }, files: true })).toEqual([
+      'the config file "missing.toml" does not exist',
+    ]);
+    expect(problems({ env: { CHATRANDOM_CONFIG: missing }, files: true })).toHaveLength(1);
+    expect(problems({ flags: { config: [directory] }, files: true })[0]).toMatch(/is a directory$/);
+    const binary = join(directory, "binary.toml");
+    writeFileSync(binary, Buffer.from([0x70, 0xff, 0xfe]));
+    expect(problems({ flags: { config: [binary] }, files: true })).toEqual([
+      'the config file "binary.toml" is not UTF-8 text',
+    ]);
+  });
+});
+
+test("an unknown CHATRANDOM_ variable is only odd, and those of builds and tests are not even that", () => {
+  const env = { CHATRANDOM_PROT: "1", CHATRANDOM_REDIS_SERVER: "/bin/x", CHATRANDOM_CONFIG: "x", OTHER: "1" };
+  expect(loadConfig({ env }).warnings).toEqual([
+    "unknown variable CHATRANDOM_PROT. Did you mean CHATRANDOM_PORT?",
+  ]);
+});

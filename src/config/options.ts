@@ -1,0 +1,222 @@
+/**
+ * Every option there is. Flags, variables, TOML keys, the example file, the reference in the README, completion and
+ * the type `Config` all come from this one table: an option is added here and nowhere else.
+ */
+import { join, resolve } from "node:path";
+import {
+  choice,
+  decimal,
+  duration,
+  host,
+  iceUrl,
+  list,
+  network,
+  origin,
+  path,
+  port,
+  size,
+  text,
+  type Type,
+  whole,
+} from "./types.ts";
+
+export type Env = Readonly<Record<string, string | undefined>>;
+
+export interface Option<T = unknown> {
+  readonly type: Type<T>;
+  readonly default: T | ((env: Env) => T);
+  /** The default in words, for one that depends on the machine. */
+  readonly defaultDoc?: string;
+  /** Whole sentences for the operator; the first one says what it is and stands alone in help. */
+  readonly doc: string;
+  /** Never printed, and no flag: every process of a machine can read the arguments of the others. */
+  readonly secret?: true;
+  /** Takes effect on SIGHUP; every other option needs a restart. */
+  readonly reload?: true;
+}
+
+const option = <T>(option: Option<T>): Option<T> => option;
+const megabytes = (count: number): number => count * 1024 ** 2;
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+/** A token bucket: so many at once, then so many a second. */
+const bucket = <const N extends string>(name: N, burst: number, perSecond: number, what: string) =>
+  ({
+    [`limits.${name}.burst`]: option({
+      type: whole(1, 1_000_000),
+      default: burst,
+      doc: `How many ${what} are let through at once.`,
+    }),
+    [`limits.${name}.per_second`]: option({
+      type: decimal(0.001, 1_000_000),
+      default: perSecond,
+      doc: `How many ${what} are let through a second after that.`,
+    }),
+  }) as Record<`limits.${N}.burst` | `limits.${N}.per_second`, Option<number>>;
+
+/** Where data lives unless told otherwise: the user's data directory, or the working directory without a HOME. */
+const defaultDataDir = (env: Env): string => {
+  if (env.XDG_DATA_HOME?.startsWith("/")) return join(env.XDG_DATA_HOME, "chatrandom");
+  if (env.HOME?.startsWith("/")) return join(env.HOME, ".local/share/chatrandom");
+  return resolve("chatrandom-data");
+};
+
+export const options = {
+  host: option({
+    type: host,
+    default: "::",
+    doc:
+      'The address to listen on. "::" is every address of this machine, IPv6 and IPv4; "127.0.0.1" is right behind a ' +
+      "reverse proxy on the same machine. Browsers give a page the camera only on localhost or over HTTPS.",
+  }),
+  port: option({
+    type: port,
+    default: 8080,
+    doc: "The port to listen on. 0 takes any free one and says which.",
+  }),
+  data_dir: option({
+    type: path,
+    default: defaultDataDir,
+    defaultDoc: "$XDG_DATA_HOME/chatrandom or ~/.local/share/chatrandom; ./chatrandom-data without a HOME",
+    doc: "The directory for what must last. It is made when it is missing and belongs to one running ChatRandom at a time.",
+  }),
+  log_level: option({
+    type: choice("silent", "fatal", "error", "warn", "info", "debug", "trace"),
+    default: "info",
+    reload: true,
+    doc: "How much is logged. debug and trace are for finding faults: they may hold addresses of visitors.",
+  }),
+  log_format: option({
+    type: choice("auto", "pretty", "json"),
+    default: "auto",
+    doc: "How the log is written to standard error. auto is pretty on a terminal and one JSON object a line otherwise.",
+  }),
+  drain_timeout: option({
+    type: duration("0s", "1h"),
+    default: 5 * SECOND,
+    doc:
+      "How long a stopping node waits for its visitors to go elsewhere. A supervisor must wait longer than this " +
+      "before it kills.",
+  }),
+
+  "page.name": option({
+    type: text(60),
+    default: "ChatRandom",
+    doc: "The name of the place, shown on the page.",
+  }),
+
+  "http.allowed_origins": option({
+    type: list(origin),
+    default: [],
+    doc: "Other sites whose pages may connect. The page's own origin always may.",
+  }),
+  "http.trusted_proxies": option({
+    type: list(network),
+    default: [],
+    doc:
+      "Reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. Nobody is by default; without it " +
+      "all visitors behind a proxy on another machine share the limits of one address.",
+  }),
+
+  "session.grace": option({
+    type: duration("1s", "10m"),
+    default: 20 * SECOND,
+    doc: "How long a visitor whose connection is lost may come back and find everything as it was.",
+  }),
+  "session.max": option({
+    type: whole(1, 1_000_000),
+    default: 20_000,
+    doc: "How many sessions a node holds. Each connection takes a file descriptor: see ulimit -n.",
+  }),
+
+  ...bucket("find", 10, 1, "searches of one connection"),
+  ...bucket("signal", 100, 50, "signals of one connection"),
+  ...bucket("other", 20, 5, "other messages of one connection"),
+  ...bucket("address_connections", 100, 5, "new connections of one address"),
+  ...bucket("address_sessions", 100, 2, "new sessions of one address"),
+  ...bucket("address_finds", 200, 20, "searches of one address"),
+
+  "matching.interests_after": option({
+    type: duration("0s", "1h"),
+    default: 5 * SECOND,
+    doc: "How long a visitor waits for somebody with a shared interest before anybody will do.",
+  }),
+  "matching.languages_after": option({
+    type: duration("0s", "1h"),
+    default: 10 * SECOND,
+    doc: "How long a visitor waits for somebody with a shared language before anybody will do.",
+  }),
+  "matching.recent_after": option({
+    type: duration("0s", "1h"),
+    default: 10 * SECOND,
+    doc: "How long a visitor waits for somebody new before a recent partner will do.",
+  }),
+  "matching.recent_for": option({
+    type: duration("0s", "7d"),
+    default: 30 * MINUTE,
+    doc: "How long a partner counts as recent.",
+  }),
+  "matching.block_for": option({
+    type: duration("1m", "365d"),
+    default: 24 * HOUR,
+    doc: "How long two visitors are kept apart after one blocked or reported the other.",
+  }),
+
+  "ice.urls": option({
+    type: list(iceUrl, 10),
+    default: [],
+    doc: "STUN and TURN servers that pages use to find a way to each other. Without one only direct ways are tried.",
+  }),
+  "ice.username": option({
+    type: text(512),
+    default: "",
+    doc: "The username for the TURN servers in ice.urls.",
+  }),
+  "ice.credential": option({
+    type: text(512),
+    default: "",
+    secret: true,
+    doc: "The password for the TURN servers in ice.urls. Every visitor is given it.",
+  }),
+  "ice.policy": option({
+    type: choice("all", "relay"),
+    default: "all",
+    doc: "Which ways calls may take. relay sends every call through a TURN server, which hides visitors' addresses from each other.",
+  }),
+
+  "embedded.max_memory": option({
+    type: size("16mb", "1024gb"),
+    default: megabytes(256),
+    doc: "How much memory the embedded Redis may take. 100,000 visitors take about 30mb.",
+  }),
+};
+
+export type Options = typeof options;
+export type Key = keyof Options;
+export const keys = Object.keys(options) as Key[];
+
+/** The value that an option has in `Config`: durations in milliseconds, sizes in bytes. */
+export type ValueOf<K extends Key> = Options[K] extends Option<infer T> ? T : never;
+
+type Head<K> = K extends `${infer H}.${string}` ? H : K;
+type Tail<K, H extends string> = K extends `${H}.${infer Rest}` ? Rest : never;
+type Tree<O> = {
+  readonly [H in Head<keyof O> & string]: H extends keyof O
+    ? O[H] extends Option<infer T>
+      ? T
+      : never
+    : Tree<{ [K in keyof O as Tail<K, H>]: O[K] }>;
+};
+
+/** What the operator decided, frozen, nested as the keys are: `config.session.grace`. */
+export type Config = Tree<Options>;
+
+export const flagOf = (key: string): string => key.replace(/[._]/g, "-");
+export const variableOf = (key: string): string => `CHATRANDOM_${key.replaceAll(".", "_").toUpperCase()}`;
+
+export const defaultOf = (key: Key, env: Env): unknown => {
+  const value = options[key].default;
+  return typeof value === "function" ? value(env) : value;
+};

@@ -1,0 +1,49 @@
+/** The words for what is wrong with an option, the same wherever it was given. */
+import { closest } from "./closest.ts";
+import { type Key, keys, type Option, options } from "./options.ts";
+import type { Type } from "./types.ts";
+
+/** What a place (a file, a variable, a flag) says about an option. */
+export type Given = { key: Key; value: unknown } | { problem: string };
+
+/** `name` is the key, with the index behind it for an element of a list. */
+export function notAllowed(key: Key, value: unknown, { allowed }: Type<unknown>, name: string = key): Given {
+  const { secret }: Option = options[key];
+  return { problem: `${name} ${secret ? "" : `is ${shown(value)}, but `}must be ${allowed}` };
+}
+
+/** A value as its writer wrote it, but short, and harmless on a terminal. */
+export function shown(value: unknown): string {
+  const text = value instanceof Date ? value.toISOString() : (JSON.stringify(value) ?? String(value));
+  return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}
+
+/** Tells of an unknown name, and of the one that was probably meant. */
+export function unknown(what: string, name: string, known: readonly string[]): string {
+  const meant = closest(name, known);
+  const hint = meant === undefined ? "" : `. Did you mean ${meant}?`;
+  return `unknown ${what} ${plain(name)}${hint}`;
+}
+
+/** Without quotes where none are needed to read it right. */
+const plain = (name: string): string => (/^[\w.-]{1,80}$/.test(name) ? name : shown(name));
+
+/** Like `unknown`, for keys of the file, where the usual slip is a right name below a wrong `[section]`. */
+export function unknownKey(name: string): string {
+  const last = (key: string) => key.slice(key.lastIndexOf(".") + 1);
+  const [meant, ...others] = keys.filter((key) => last(key) === last(name));
+  if (meant === undefined || others.length > 0) return unknown("key", name, keys);
+  const section = meant.slice(0, -last(meant).length - 1);
+  const place = section === "" ? "no section, so above the first" : `the section [${section}]`;
+  return `unknown key ${plain(name)}. Did you mean ${meant}? It belongs in ${place}`;
+}
+
+const MOST_SHOWN = 20;
+
+/** One problem stays one line; several are all listed. */
+export function summary(problems: readonly string[]): string {
+  if (problems.length === 1) return problems[0]!;
+  const lines = problems.slice(0, MOST_SHOWN).map((problem) => `  ${problem}`);
+  if (problems.length > MOST_SHOWN) lines.push(`  and ${problems.length - MOST_SHOWN} more`);
+  return `${problems.length} things are wrong in the configuration\n${lines.join("\n")}`;
+}
