@@ -31,8 +31,6 @@ export interface Option<T = unknown> {
   readonly doc: string;
   /** Never printed, and no flag: every process of a machine can read the arguments of the others. */
   readonly secret?: true;
-  /** Takes effect on SIGHUP; every other option needs a restart. */
-  readonly reload?: true;
 }
 
 const option = <T>(option: Option<T>): Option<T> => option;
@@ -85,7 +83,6 @@ export const options = {
   log_level: option({
     type: choice("silent", "fatal", "error", "warn", "info", "debug", "trace"),
     default: "info",
-    reload: true,
     doc: "How much is logged. debug and trace are for finding faults: they may hold addresses of visitors.",
   }),
   log_format: option({
