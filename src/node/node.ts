@@ -48,6 +48,7 @@ export class Node implements ConnectionOwner, LinkEvents {
   #delivering = false;
   #renewing = false;
   #leased = false;
+  #everLeased = false;
   #total: Counts = { online: 0, waiting: 0 };
   #draining = false;
   #drained: (() => void) | undefined;
@@ -86,6 +87,10 @@ export class Node implements ConnectionOwner, LinkEvents {
     const silent = this.#parts.link.silentPeers();
     if (silent.length > 0) reasons.push(`links: ${silent.join(", ")}`);
     return reasons;
+  }
+
+  get isDraining(): boolean {
+    return this.#draining;
   }
 
   /** For metrics. */
@@ -399,6 +404,9 @@ export class Node implements ConnectionOwner, LinkEvents {
         case "undo":
           answer = { name: "undo", outcome: await matcher.undo(holder, call.pair, call.find) };
           break;
+        case "restore":
+          answer = { name: "restore", restored: await matcher.restore(holder, call.match) };
+          break;
         case "leave":
         case "end": {
           const left = call.name === "leave" ? await matcher.leave(holder) : await matcher.end(holder);
@@ -538,8 +546,9 @@ export class Node implements ConnectionOwner, LinkEvents {
       const counts = { online: this.#connections.size, waiting: this.#hub.counts.waiting };
       const { total, dead, fresh } = await this.#parts.matcher.renew(this.id, counts);
       this.#total = total;
-      if (fresh && this.#leased) this.#askForAll();
+      if (fresh && this.#everLeased) this.#restoreAll();
       this.#leased = true;
+      this.#everLeased = true;
       for (const node of dead) void this.#reap(node);
     } catch (error) {
       this.#leased = false;
@@ -549,11 +558,9 @@ export class Node implements ConnectionOwner, LinkEvents {
     }
   }
 
-  /** The store took us for dead, or has lost everything: every waiting ticket has to be filed again. */
-  #askForAll(): void {
-    for (const seat of this.#hub.seats()) {
-      if (seat.session.state.name === "waiting") this.#dispatch(seat, { type: "due", timer: "retry" });
-    }
+  /** The store took us for dead, or has lost everything: it is told again of every session. */
+  #restoreAll(): void {
+    for (const seat of this.#hub.seats()) this.#dispatch(seat, { type: "forgotten" });
   }
 
   async #reap(node: string): Promise<void> {

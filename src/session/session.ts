@@ -73,10 +73,12 @@ export type Call =
       readonly pair: string;
       readonly report?: { reason: ReportReason; details?: string };
     }
+  | { readonly name: "restore"; readonly match?: Match }
   | { readonly name: "end" };
 
 export type Answer =
   | { readonly name: "open" | "absent" }
+  | { readonly name: "restore"; readonly restored: "held" | "over" | "superseded" }
   | { readonly name: "find" | "undo"; readonly outcome: Outcome }
   | { readonly name: "leave" | "end"; readonly left?: Left }
   | { readonly name: "block"; readonly blocked: { left?: Left; partnerDevice: string } | null };
@@ -110,6 +112,8 @@ export type Event =
   /** The store could not be asked; the call is still to be done. */
   | { readonly type: "unanswered" }
   | { readonly type: "due"; readonly timer: TimerName }
+  /** The store has been away for so long, or came back so empty, that it may know nothing of this session. */
+  | { readonly type: "forgotten" }
   /** Another node holds this session now. */
   | { readonly type: "superseded" };
 
@@ -228,6 +232,9 @@ export function step(session: Session, event: Event, now: number, rules: Session
       break;
     case "due":
       turn.onDue(event.timer);
+      break;
+    case "forgotten":
+      turn.onForgotten();
       break;
     case "superseded":
       turn.onSuperseded();
@@ -388,6 +395,24 @@ class Turn {
     if (this.session.state.name === "waiting") this.#call({ name: "absent" });
   }
 
+  onForgotten(): void {
+    const { state, connected } = this.session;
+    if (state.name === "paired") this.#call({ name: "restore", match: state.match });
+    else if (state.name === "idle") this.#call({ name: "restore" });
+    else if (connected) this.#askAgain(state); // a `find` files what the store has lost
+    else this.#call({ name: "restore" });
+  }
+
+  #onRestored(call: Call, restored: "held" | "over" | "superseded"): void {
+    const { state } = this.session;
+    if (restored === "superseded") this.onSuperseded();
+    if (restored !== "over" || state.name !== "paired") return;
+    if (call.name !== "restore" || call.match?.pair !== state.match.pair) return;
+    this.#pairIsOver(state.match);
+    this.#become(IDLE);
+    this.#send({ type: "ended", pair: state.match.pair, reason: "lost" });
+  }
+
   onSuperseded(): void {
     if (this.session.connected) this.effects.push({ do: "close", code: CloseCode.superseded });
     this.#forget();
@@ -473,6 +498,9 @@ class Turn {
       case "end":
         if (answer.left) this.#tellEnded(answer.left, "lost");
         this.#forget();
+        break;
+      case "restore":
+        this.#onRestored(call, answer.restored);
         break;
       case "open":
       case "absent":

@@ -1,0 +1,155 @@
+/** The composition root: the only file that knows all implementations. */
+import { randomBytes } from "node:crypto";
+import { realClock } from "./clock.ts";
+import type { Config } from "./config/options.ts";
+import { pageFiles } from "./embedded/page-files.ts";
+import { startEmbeddedRedis } from "./embedded/redis.ts";
+import { clientOf } from "./http/client.ts";
+import { createMetrics } from "./http/metrics.ts";
+import { startHttp } from "./http/server.ts";
+import { websocketUpgrade } from "./http/websocket.ts";
+import { noLink } from "./links/no-link.ts";
+import type { Logger } from "./log.ts";
+import { DEFAULT_RULES } from "./matching/rules.ts";
+import { RedisMatcher } from "./matching/redis-matcher.ts";
+import { readWish } from "./matching/wish.ts";
+import { redisReports } from "./moderation/reports.ts";
+import type { Ice, NodeRules } from "./node/contracts.ts";
+import { Node } from "./node/node.ts";
+import { HEARTBEAT_MS, STATUS_MS } from "./protocol/limits.ts";
+import { connectRedis } from "./redis/client.ts";
+
+export interface Running {
+  /** Where a browser on this machine finds the page. */
+  readonly url: string;
+  readonly port: number;
+  readonly host: string;
+  /** Drains, then ends everything that was started. Calling it again is fine. */
+  stop(): Promise<void>;
+  /** Resolves, and never rejects, when serving cannot go on. */
+  readonly failed: Promise<Error>;
+}
+
+const PREFIX = "chatrandom:";
+const RENEW_MS = 1_000;
+const REDIS_TIMEOUT_MS = 10_000;
+
+/** Runs one node with its own Redis. Throws a `Failure` when it cannot start; nothing is left running then. */
+export async function run(config: Config, log: Logger): Promise<Running> {
+  const undo: (() => Promise<void> | void)[] = [];
+  let stopping: Promise<void> | undefined;
+  const endAll = async (): Promise<void> => {
+    for (const end of undo.splice(0).reverse()) await end();
+  };
+
+  try {
+    const embedded = await startEmbeddedRedis({
+      dataDir: config.data_dir,
+      maxMemory: config.embedded.max_memory,
+      log,
+    });
+    undo.push(() => embedded.stop());
+    const redis = connectRedis(embedded.path, {
+      onUp: () => log.debug({}, "connected to Redis"),
+      onDown: (reason) => log.warn({ reason }, "Redis is away; calls go on, searches wait for it"),
+    });
+    undo.push(() => redis.close());
+    await redis.check(REDIS_TIMEOUT_MS);
+
+    const id = randomBytes(9).toString("base64url");
+    const rules = nodeRules(config);
+    const matcher = new RedisMatcher({
+      redis,
+      prefix: PREFIX,
+      rules: {
+        ...DEFAULT_RULES,
+        grace: rules.grace,
+        interestsAfter: config.matching.interests_after,
+        languagesAfter: config.matching.languages_after,
+        recentAfter: config.matching.recent_after,
+        recentFor: config.matching.recent_for,
+        blockFor: config.matching.block_for,
+      },
+    });
+    const metrics = createMetrics(() => node.numbers());
+    const node: Node = new Node({
+      id,
+      matcher,
+      link: noLink(id),
+      ice: staticIce(config),
+      reports: redisReports(redis, PREFIX),
+      metrics,
+      log,
+      clock: realClock,
+      random: randomBytes,
+      wallClock: Date.now,
+      readWish,
+      rules,
+      settings: { name: config.page.name },
+    });
+    await node.start();
+
+    const client = clientOf(config.http.trusted_proxies, config.http.allowed_origins);
+    const { addresses } = node;
+    const http = await startHttp(
+      {
+        client,
+        pageFiles: pageFiles(),
+        health: { notReady: () => node.notReady(), metrics: () => metrics.text() },
+        upgrade: websocketUpgrade(
+          {
+            accept: (socket, address) => node.accept(socket, address),
+            keyOf: (address) => addresses.keyOf(address),
+            takeConnection: (key) => addresses.take(key, "connections", realClock.now()),
+            isOpen: () => !node.isDraining,
+          },
+          client,
+        ),
+      },
+      config.host,
+      config.port,
+    );
+    undo.push(() => http.close());
+    // A node that is alone has nowhere to send its visitors: they come back when it does.
+    undo.push(() => node.drain(0));
+
+    return {
+      url: `http://localhost:${http.port}/`,
+      port: http.port,
+      host: http.host,
+      failed: http.failed,
+      stop: () => (stopping ??= endAll()),
+    };
+  } catch (error) {
+    await endAll();
+    throw error;
+  }
+}
+
+function nodeRules(config: Config): NodeRules {
+  const rate = ({ burst, per_second }: { burst: number; per_second: number }) => ({
+    burst,
+    perSecond: per_second,
+  });
+  const { find, signal, other, address_connections, address_sessions, address_finds } = config.limits;
+  return {
+    grace: config.session.grace,
+    maxSessions: config.session.max,
+    heartbeat: HEARTBEAT_MS,
+    status: STATUS_MS,
+    renew: RENEW_MS,
+    rates: { find: rate(find), signal: rate(signal), other: rate(other) },
+    addressRates: {
+      connections: rate(address_connections),
+      sessions: rate(address_sessions),
+      finds: rate(address_finds),
+    },
+  };
+}
+
+/** The servers that the operator names, the same for everybody. */
+function staticIce({ ice }: Config): Ice {
+  const { username, credential } = ice;
+  const server = { urls: [...ice.urls], ...(username ? { username, credential } : {}) };
+  return { policy: ice.policy === "relay" ? "relay" : "all", servers: () => (ice.urls.length > 0 ? [server] : []) };
+}

@@ -1,0 +1,102 @@
+/** Prometheus metrics: what protocol.md names, and why searches took as long as they did. */
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+import type { NodeMetrics } from "../node/contracts.ts";
+
+export interface Numbers {
+  connections: number;
+  sessions: number;
+  waiting: number;
+  pairedSessions: number;
+}
+
+export interface Metrics extends NodeMetrics {
+  text(): Promise<{ contentType: string; text: string }>;
+}
+
+/** `numbers` is asked at each scrape. */
+export function createMetrics(numbers: () => Numbers): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+
+  const gauge = (name: string, help: string, value: (numbers: Numbers) => number) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(value(numbers()));
+      },
+    });
+  gauge("chatrandom_connections", "WebSockets open on this node", (n) => n.connections);
+  gauge("chatrandom_sessions", "Sessions held by this node, absent ones included", (n) => n.sessions);
+  gauge("chatrandom_sessions_waiting", "Sessions of this node that wait for a partner", (n) => n.waiting);
+  gauge(
+    "chatrandom_pairs_active",
+    "Pairs, counted as half of the paired sessions of this node",
+    (n) => n.pairedSessions / 2,
+  );
+
+  const counter = <L extends string>(name: string, help: string, labelNames: L[] = []) =>
+    new Counter({ name, help, labelNames, registers });
+  const matches = counter("chatrandom_matches_total", "Matches made by this node", ["mode"]);
+  const wait = new Histogram({
+    name: "chatrandom_match_wait_seconds",
+    help: "How long visitors waited for their match",
+    buckets: [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300],
+    registers,
+  });
+  const undone = counter(
+    "chatrandom_matches_undone_total",
+    "Matches taken back because a side was not reached",
+  );
+  const passedOver = counter(
+    "chatrandom_candidates_passed_over_total",
+    "Tickets that were not taken, by reason",
+    ["reason"],
+  );
+  const relaxations = counter("chatrandom_relaxations_total", "Preferences that gave way", ["what"]);
+  const signals = counter("chatrandom_signals_relayed_total", "Signals relayed, by the way they took", [
+    "route",
+  ]);
+  const heldDropped = counter(
+    "chatrandom_held_signals_dropped_total",
+    "Signals for absent visitors beyond the bound",
+  );
+  const refused = counter(
+    "chatrandom_refused_total",
+    "Messages, sessions and connections refused, by reason",
+    ["reason"],
+  );
+  const reports = counter("chatrandom_reports_total", "Reports stored");
+  const resumes = counter("chatrandom_resumes_total", "Sessions resumed, by where they were held", ["from"]);
+  const storeErrors = counter("chatrandom_store_errors_total", "Calls that Redis did not answer", ["call"]);
+  const linkLost = counter(
+    "chatrandom_link_messages_lost_total",
+    "Messages of other nodes that never arrived",
+  );
+  for (const route of ["local", "link"]) signals.inc({ route }, 0);
+
+  const local = signals.labels("local");
+  const link = signals.labels("link");
+  return {
+    matched(mode, waitedMs, partnerWaitedMs) {
+      matches.inc({ mode });
+      wait.observe(waitedMs / 1000);
+      wait.observe(partnerWaitedMs / 1000);
+    },
+    undone: () => undone.inc(),
+    passedOver(passed) {
+      for (const [reason, count] of Object.entries(passed)) if (count > 0) passedOver.inc({ reason }, count);
+    },
+    relaxed: (what) => relaxations.inc({ what }),
+    signalRelayed: (route) => (route === "local" ? local : link).inc(),
+    heldDropped: () => heldDropped.inc(),
+    refused: (reason) => refused.inc({ reason }),
+    reported: () => reports.inc(),
+    resumed: (from) => resumes.inc({ from }),
+    storeFailed: (call) => storeErrors.inc({ call }),
+    linkLost: (messages) => linkLost.inc(messages),
+    text: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+  };
+}
