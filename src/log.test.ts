@@ -27,6 +27,11 @@ test("people get a line without braces, and no escape sequence of a stranger", a
   expect(lines.join("")).toMatch(/^\[\d\d:\d\d:\d\d\] WARN: hello �\[2J�world \{"port":8080\}\n$/);
 });
 
+test("people get an error on one line too", async () => {
+  const lines = await logged({ log_format: "pretty" }, (log) => log.error(new Error("broken"), "no relay"));
+  expect(lines.join("")).toMatch(/ERROR: no relay \{"err":\{"type":"Error","message":"broken"\}\}\n$/);
+});
+
 test("says nothing below its level", async () => {
   const lines = await logged({ log_level: "warn" }, (log) => {
     log.info("no");

@@ -48,7 +48,7 @@ export async function openLog(
       redact: { paths: hidden.flatMap(everyDepth), censor: "[hidden]" },
       hooks: { streamWrite: (line) => line.replace(URL_CREDENTIALS, "[hidden]@") },
     },
-    pretty ? await forPeople(to ?? process.stderr) : (to ?? forPrograms()),
+    pretty ? await forPeople(to ?? process.stderr, verbose) : (to ?? forPrograms()),
   );
 }
 
@@ -69,13 +69,15 @@ const forPrograms = (): DestinationStream =>
   destination({ dest: 2, sync: false, maxLength: MAX_BACKLOG_BYTES });
 
 /** Formats in this very thread: a worker thread would need a file of its own beside the single executable. */
-async function forPeople(to: DestinationStream): Promise<DestinationStream> {
+async function forPeople(to: DestinationStream, verbose: boolean): Promise<DestinationStream> {
   // Loaded only here, because it costs a tenth of the start.
   const { prettyFactory } = await import("pino-pretty");
   const pretty = prettyFactory({
     colorize: to === process.stderr && process.stderr.hasColors?.() === true && !process.env.NO_COLOR,
     translateTime: "SYS:HH:MM:ss",
     singleLine: true,
+    // Errors spread over several lines only where they show their stack.
+    errorLikeObjectKeys: verbose ? ["err"] : [],
     messageFormat: (line, messageKey) => withoutControls(String(line[messageKey] ?? "")),
   });
   return { write: (line) => void to.write(pretty(line)) };

@@ -27,6 +27,8 @@ export interface Option<T = unknown> {
   readonly default: T | ((env: Env) => T);
   /** The default in words, for one that depends on the machine. */
   readonly defaultDoc?: string;
+  /** Stands in the example file in place of a default that depends on the machine. */
+  readonly example?: T;
   /** Whole sentences for the operator; the first one says what it is and stands alone in help. */
   readonly doc: string;
   /** Never printed, and no flag: every process of a machine can read the arguments of the others. */
@@ -45,12 +47,12 @@ const bucket = <const N extends string>(name: N, burst: number, perSecond: numbe
     [`limits.${name}.burst`]: option({
       type: whole(1, 1_000_000),
       default: burst,
-      doc: `How many ${what} are let through at once.`,
+      doc: `${what} that are let through at once.`,
     }),
     [`limits.${name}.per_second`]: option({
       type: decimal(0.001, 1_000_000),
       default: perSecond,
-      doc: `How many ${what} are let through a second after that.`,
+      doc: `${what} that are let through a second after that.`,
     }),
   }) as Record<`limits.${N}.burst` | `limits.${N}.per_second`, Option<number>>;
 
@@ -78,6 +80,7 @@ export const options = {
     type: path,
     default: defaultDataDir,
     defaultDoc: "$XDG_DATA_HOME/chatrandom or ~/.local/share/chatrandom; ./chatrandom-data without a HOME",
+    example: "/var/lib/chatrandom",
     doc: "The directory for what must last. It is made when it is missing and belongs to one running ChatRandom at a time.",
   }),
   log_level: option({
@@ -128,12 +131,12 @@ export const options = {
     doc: "How many sessions a node holds. Each connection takes a file descriptor: see ulimit -n.",
   }),
 
-  ...bucket("find", 10, 1, "searches of one connection"),
-  ...bucket("signal", 100, 50, "signals of one connection"),
-  ...bucket("other", 20, 5, "other messages of one connection"),
-  ...bucket("address_connections", 100, 5, "new connections of one address"),
-  ...bucket("address_sessions", 100, 2, "new sessions of one address"),
-  ...bucket("address_finds", 200, 20, "searches of one address"),
+  ...bucket("find", 10, 1, "Searches of one connection"),
+  ...bucket("signal", 100, 50, "Signals of one connection"),
+  ...bucket("other", 20, 5, "Other messages of one connection"),
+  ...bucket("address_connections", 100, 5, "New connections of one address"),
+  ...bucket("address_sessions", 100, 2, "New sessions of one address"),
+  ...bucket("address_finds", 200, 20, "Searches of one address"),
 
   "matching.interests_after": option({
     type: duration("0s", "1h"),

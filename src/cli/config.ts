@@ -1,0 +1,70 @@
+/** `chatrandom config show | check | example`. */
+import type { CommandModule } from "yargs";
+import { exampleFile } from "../config/example.ts";
+import { type Loaded, loadConfig } from "../config/load.ts";
+import { type Key, keys, type Option, options } from "../config/options.ts";
+import { givenFlags, refuseFlags, withOptions } from "./flags.ts";
+import { WrongUse } from "./wrong-use.ts";
+
+const show: CommandModule = {
+  command: "show",
+  describe: "Show every option that is in force and where it comes from",
+  builder: (yargs) => withOptions(yargs),
+  handler: (argv) => print(shownConfig(load(argv, "config show"))),
+};
+
+const check: CommandModule = {
+  command: "check",
+  describe: "Tell whether file, variables and flags are right; exit 2 if not",
+  builder: (yargs) => withOptions(yargs),
+  handler: (argv) => {
+    const { file, warnings } = load(argv, "config check");
+    for (const warning of warnings) process.stderr.write(`chatrandom: ${warning}\n`);
+    print(file === undefined ? "No config file; all else is fine." : `${file} is fine.`);
+  },
+};
+
+const example: CommandModule = {
+  command: "example",
+  describe: "Print a config file with every option explained",
+  handler: (argv) => {
+    refuseFlags(argv, "config example");
+    process.stdout.write(exampleFile());
+  },
+};
+
+export const config: CommandModule = {
+  command: "config",
+  describe: "Show, check or explain the configuration",
+  builder: (yargs) =>
+    yargs
+      .command(show)
+      .command(check)
+      .command(example)
+      .example("$0 config example > chatrandom.toml", "Start a config file")
+      .example("$0 config check --config FILE", "Check it"),
+  handler: ({ _: [, given] }) => {
+    const instead = given === undefined ? "" : `, not ${JSON.stringify(given)}`;
+    throw new WrongUse(`config needs show, check or example${instead}`);
+  },
+};
+
+const load = (argv: Parameters<typeof givenFlags>[0], command: string): Loaded =>
+  loadConfig({ flags: givenFlags(argv, command), env: process.env, files: true });
+
+const print = (text: string): void => void process.stdout.write(`${text}\n`);
+
+/** Dotted TOML, so that it can be searched by line and used as a file again; secrets are masked. */
+export function shownConfig({ config, origins }: Loaded): string {
+  const lines = keys.map((key) => {
+    const { type, secret }: Option = options[key];
+    const value = valueAt(config, key);
+    const literal = secret && value !== "" ? '"***"' : type.toml(value);
+    return [`${key} = ${literal}`, origins[key]] as const;
+  });
+  const width = Math.min(50, Math.max(...lines.map(([line]) => line.length)));
+  return lines.map(([line, origin]) => `${line.padEnd(width)}  # ${origin}`).join("\n");
+}
+
+export const valueAt = (config: unknown, key: Key): unknown =>
+  key.split(".").reduce((table, name) => (table as Record<string, unknown>)[name], config);

@@ -1,0 +1,68 @@
+/** `chatrandom serve`: one node with an embedded Redis. */
+import { networkInterfaces } from "node:os";
+import type { CommandModule } from "yargs";
+import { type Loaded, loadConfig, type Sources } from "../config/load.ts";
+import { keys } from "../config/options.ts";
+import { Failure } from "../failure.ts";
+import { type Logger, openLog } from "../log.ts";
+import { valueAt } from "./config.ts";
+import { givenFlags, withOptions } from "./flags.ts";
+import { greeting, waysToOpen } from "./greeting.ts";
+import { untilStopped } from "./until-stopped.ts";
+
+/** What a supervisor grants beyond the drain for closing sockets and ending the embedded programs. */
+const STOP_MARGIN_MS = 4_000;
+
+export const serve: CommandModule = {
+  command: "serve",
+  describe: "Serve the page and match visitors; everything it needs is inside",
+  builder: (yargs) =>
+    withOptions(yargs)
+      .example("$0 serve", "Serve on port 8080")
+      .example("$0 serve --port 9000 --data-dir /srv/chat", "Elsewhere")
+      .example("CHATRANDOM_PORT=9000 $0 serve", "The same by a variable")
+      .example("$0 serve --config /etc/chatrandom.toml", "With a config file"),
+  handler: async (argv) => {
+    const sources: Sources = { flags: givenFlags(argv, "serve"), env: process.env, files: true };
+    const loaded = loadConfig(sources);
+    const { config, file, warnings } = loaded;
+    const log = await openLog(config);
+    for (const warning of warnings) log.warn(warning);
+
+    const code = await untilStopped({
+      start: async () => {
+        // Loaded here, so that other commands start without the server's weight.
+        const { run } = await import("../app.ts");
+        return run(config, log);
+      },
+      ready: ({ host, port }) => {
+        const urls = waysToOpen(host, port, networkInterfaces());
+        log.info({ url: urls[0], config: file }, `ready: ${urls[0]}`);
+        if (!process.stdout.isTTY) return;
+        const colors = process.stdout.hasColors() && !process.env.NO_COLOR;
+        process.stdout.write(greeting({ config, urls, file, colors }));
+      },
+      hangUp: () => compareAgain(loaded, sources, log),
+      stopTimeout: config.drain_timeout + STOP_MARGIN_MS,
+      log,
+      process,
+      exit: (code) => process.exit(code),
+    });
+    process.exit(code);
+  },
+};
+
+/** SIGHUP asks to read the configuration again. No option changes while serving, so it says which would. */
+export function compareAgain(before: Loaded, sources: Sources, log: Logger): void {
+  try {
+    const after = loadConfig(sources);
+    const same = (key: (typeof keys)[number]) =>
+      JSON.stringify(valueAt(before.config, key)) === JSON.stringify(valueAt(after.config, key));
+    const changed = keys.filter((key) => !same(key));
+    if (changed.length === 0) log.info("SIGHUP: the configuration has not changed");
+    else log.warn({ changed }, `SIGHUP: a restart is needed for ${changed.join(", ")}`);
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    for (const line of error.message.split("\n")) log.error(`SIGHUP: ${line.trim()}`);
+  }
+}
