@@ -1,0 +1,162 @@
+import { createServer } from "node:net";
+import type { AddressInfo, Server, Socket } from "node:net";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { connectRedis, parseTarget } from "./client.ts";
+import type { RedisConnection, RedisEvents } from "./client.ts";
+import { script } from "./scripts.ts";
+import { startTestRedis } from "./test-server.ts";
+import type { TestRedis } from "./test-server.ts";
+
+const open: { connections: RedisConnection[]; servers: TestRedis[]; fakes: Server[] } = {
+  connections: [],
+  servers: [],
+  fakes: [],
+};
+afterEach(async () => {
+  for (const connection of open.connections.splice(0)) await connection.close();
+  for (const server of open.servers.splice(0)) await server.stop();
+  for (const fake of open.fakes.splice(0)) fake.close();
+});
+
+async function redis(...args: string[]): Promise<TestRedis> {
+  const server = await startTestRedis(args);
+  open.servers.push(server);
+  return server;
+}
+
+function connect(target: string, events?: RedisEvents): RedisConnection {
+  const connection = connectRedis(target, events);
+  open.connections.push(connection);
+  return connection;
+}
+
+/** Something that listens and answers as told; undefined is silence. */
+async function fake(answer: (command: string) => string | undefined): Promise<string> {
+  const server = createServer((socket: Socket) => {
+    socket.on("error", () => undefined);
+    socket.on("data", (data) => {
+      for (const command of String(data).split(/(?=\*\d+\r\n)/)) {
+        const said = answer(command.split("\r\n")[2]?.toLowerCase() ?? "");
+        if (said !== undefined) socket.write(said);
+      }
+    });
+  });
+  open.fakes.push(server);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return `redis://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+const bulk = (text: string): string => `$${text.length}\r\n${text}\r\n`;
+
+describe("a connection", () => {
+  test("is ready when Redis answers, and says so", async () => {
+    const onUp = vi.fn();
+    const connection = connect((await redis()).url, { onUp });
+    expect(connection.ready).toBe(false);
+    await connection.check(5_000);
+    expect(connection.ready).toBe(true);
+    expect(onUp).toHaveBeenCalledOnce();
+  });
+
+  test("logs in, by a unix socket too, and selects the database", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "chatrandom-"));
+    onTestFinished(() => rm(directory, { recursive: true }));
+    const path = join(directory, "r.sock");
+    const server = await redis("--unixsocket", path, "--requirepass", "a b", "--databases", "4");
+    const bySocket = connect(path);
+    await expect(bySocket.client.ping()).rejects.toThrow();
+    const byPort = connect(server.url.replace("redis://", "redis://default:a%20b@") + "/3");
+    await byPort.check(5_000);
+    await byPort.client.set("key", "three");
+    const other = connect(server.url.replace("redis://", "redis://:a%20b@"));
+    await other.check(5_000);
+    expect(await other.client.get("key")).toBeNull();
+  });
+
+  test("rejects at once while Redis is away, and comes back by itself", async () => {
+    const onDown = vi.fn();
+    const server = await redis();
+    const connection = connect(server.url, { onDown });
+    await connection.check(5_000);
+    await server.stop();
+    await vi.waitFor(() => expect(connection.ready).toBe(false));
+    expect(onDown).toHaveBeenCalledOnce();
+    const asked = performance.now();
+    await expect(connection.client.ping()).rejects.toThrow();
+    expect(performance.now() - asked).toBeLessThan(500);
+    await redis("--port", String(server.port));
+    await vi.waitFor(() => expect(connection.ready).toBe(true), { timeout: 10_000 });
+    expect(await connection.client.ping()).toBe("PONG");
+  });
+
+  test("goes on with a new client when one has ended for good", async () => {
+    const connection = connect((await redis()).url);
+    await connection.check(5_000);
+    const first = connection.client;
+    first.disconnect();
+    await vi.waitFor(() => expect(connection.ready && connection.client !== first).toBe(true));
+    expect(await connection.client.ping()).toBe("PONG");
+  });
+
+  test("rejects within about a second what a Redis that hangs does not answer", async () => {
+    const target = await fake((command) => {
+      if (command === "get") return undefined;
+      return command === "info" ? bulk("redis_version:7.2.4\r\n") : "+OK\r\n";
+    });
+    const connection = connect(target);
+    await connection.check(5_000);
+    await expect(connection.client.get("key")).rejects.toThrow("timed out");
+  });
+});
+
+describe("check", () => {
+  test("refuses a server that is too old, and says which would do", async () => {
+    const target = await fake((command) =>
+      command === "info" ? bulk("redis_version:5.0.14\r\n") : "+OK\r\n",
+    );
+    await expect(connect(target).check(5_000)).rejects.toThrow(
+      "Redis is version 5.0.14, which is too old: 6.2 or newer is needed, or any Valkey",
+    );
+  });
+
+  test("says why Redis does not answer, without the password", async () => {
+    const server = await redis("--requirepass", "right");
+    const target = server.url.replace("redis://", "redis://:wrong-secret@");
+    const error = await connect(target)
+      .check(700)
+      .catch((thrown: Error) => thrown);
+    expect(String(error)).toMatch(/did not answer within 700 ms: .*(WRONGPASS|invalid)/);
+    expect(String(error)).not.toContain("wrong-secret");
+  });
+});
+
+describe("an address", () => {
+  test.each([
+    ["redis://h", { host: "h", port: 6379, db: 0 }],
+    ["redis://u:p%40@h:1/2", { host: "h", port: 1, db: 2, username: "u", password: "p@" }],
+    ["rediss://[::1]:7", { host: "::1", port: 7, db: 0, tls: {} }],
+    ["/run/redis.sock", { path: "/run/redis.sock" }],
+  ])("%s", (target, options) => {
+    expect(parseTarget(target)).toEqual(options);
+  });
+
+  test.each(["localhost:6379", "http://h", "redis://:secret@h/abc", "redis://:secret@h:99999", ""])(
+    "%j is refused without telling its password",
+    (target) => {
+      expect(() => parseTarget(target)).toThrow(/Redis address/);
+      expect(() => parseTarget(target)).not.toThrow(/secret/);
+    },
+  );
+});
+
+test("a script is sent again to a server that has forgotten it", async () => {
+  const connection = connect((await redis()).url);
+  await connection.check(5_000);
+  const add = script("add", "local function add(a, b) return a + b end", "return add(ARGV[1], ARGV[2])");
+  expect(await add(connection.client, ["key"], [1, 2])).toBe(3);
+  await connection.client.script("FLUSH");
+  expect(await add(connection.client, ["key"], [3, 4])).toBe(7);
+});
