@@ -25,6 +25,12 @@ export type Resumed =
   | { state: "waiting"; wish: Wish; since: number }
   | { state: "paired"; match: Match };
 
+/**
+ * `held`: the store has the session as given. `over`: it has the session, but the other side is in that pair no more.
+ * `superseded`: another node holds the session now.
+ */
+export type Restored = "held" | "over" | "superseded";
+
 /** A session found by `reap` whose node is dead. `partner` is where the pair's other side lives. */
 export interface Orphan {
   pair: string;
@@ -57,6 +63,13 @@ export interface Matcher {
     session: string,
     node: string,
   ): Promise<{ holder: Holder; previousNode: string; resumed: Resumed } | null>;
+
+  /**
+   * Tells the store again what a node holds, when the store may have lost it (Redis came back empty) or given it up
+   * (`renew` said `fresh`): a session, and the pair it is in. What the store knows goes first. A waiting session needs
+   * no more than its next `find`.
+   */
+  restore(holder: Holder, match?: Match): Promise<Restored>;
 
   /**
    * Asks for a partner; changes the wish of a waiting ticket, which keeps its place (M5, M6); leaves a pair and asks
