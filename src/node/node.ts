@@ -65,7 +65,7 @@ export class Node implements ConnectionOwner, LinkEvents {
       for (const connection of connections) connection.checkHeartbeat();
     });
     this.#statuses = new Ring(clock, rules.status, (connections) => {
-      const text = JSON.stringify({ type: "status", ...this.#total });
+      const text = JSON.stringify({ type: "status", ...this.#counts() });
       for (const connection of connections) if (connection.session) connection.sendRaw(text);
     });
   }
@@ -140,6 +140,14 @@ export class Node implements ConnectionOwner, LinkEvents {
     } catch (error) {
       this.#parts.log.debug({ err: error }, "the lease was not given back; it runs out by itself");
     }
+  }
+
+  /** The numbers that visitors are told: the cluster's of a moment ago, but never less than what is here now. */
+  #counts(): Counts {
+    return {
+      online: Math.max(this.#total.online, this.#connections.size),
+      waiting: Math.max(this.#total.waiting, this.#hub.counts.waiting),
+    };
   }
 
   // Connections
@@ -339,7 +347,7 @@ export class Node implements ConnectionOwner, LinkEvents {
         connection?.send({
           type: "waiting",
           since: effect.since,
-          ...this.#total,
+          ...this.#counts(),
           relaxed: [...effect.relaxed],
         });
         break;
@@ -378,7 +386,7 @@ export class Node implements ConnectionOwner, LinkEvents {
         : {}),
       iceServers: ice.servers(seat.session.id),
       iceTransportPolicy: ice.policy,
-      online: Math.max(this.#total.online, this.#connections.size),
+      online: this.#counts().online,
       settings,
     };
   }
