@@ -3,7 +3,7 @@
  * matcher does) and nothing about messages (the session does); it carries things from one to the other.
  */
 import type { Envelope, LinkEvents } from "../links/link.ts";
-import type { Counts, Holder } from "../matching/matcher.ts";
+import type { Counts, Orphan } from "../matching/matcher.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
 import { PROTOCOL_VERSION } from "../protocol/messages.ts";
 import type { ClientMessage, ErrorMessage, Hello, Welcome } from "../protocol/messages.ts";
@@ -12,11 +12,13 @@ import { deviceOf, newResumeToken, sessionIdOf } from "../session/resume-token.t
 import { isEnding, newSession, restoredSession, step } from "../session/session.ts";
 import type { Answer, Call, Effect, Event, Note } from "../session/session.ts";
 import { Addresses } from "./addresses.ts";
+import { ask } from "./ask.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionOwner, ConnectionRates } from "./connection.ts";
 import type { NodeParts, Refusal } from "./contracts.ts";
 import { Hub } from "./hub.ts";
 import type { Seat } from "./hub.ts";
+import { Lease } from "./lease.ts";
 import { Ring } from "./ring.ts";
 import type { Socket } from "./socket.ts";
 
@@ -44,12 +46,8 @@ export class Node implements ConnectionOwner, LinkEvents {
   readonly #statuses: Ring<Connection>;
   readonly #notes: { to: string; from: Partner; note: Note }[] = [];
   readonly #stops: (() => void)[] = [];
-  readonly #reaping = new Set<string>();
+  readonly #lease: Lease;
   #delivering = false;
-  #renewing = false;
-  #leased = false;
-  #everLeased = false;
-  #total: Counts = { online: 0, waiting: 0 };
   #draining = false;
   #drained: (() => void) | undefined;
 
@@ -61,6 +59,15 @@ export class Node implements ConnectionOwner, LinkEvents {
     this.rates = rules.rates;
     this.addresses = new Addresses(rules.addressRates, parts.random(32));
     this.#hub = new Hub(clock);
+    this.#lease = new Lease(parts, {
+      counts: () => ({ online: this.#connections.size, waiting: this.#hub.counts.waiting }),
+      // The store took us for dead, or has lost everything: it is told again of every session.
+      onFresh: () => {
+        for (const seat of this.#hub.seats()) this.#dispatch(seat, { type: "forgotten" });
+      },
+      onOrphan: (node, orphan) => this.#orphaned(node, orphan),
+      onFailed: (call, error) => this.#storeFailed(call, error),
+    });
     this.#heartbeats = new Ring(clock, rules.heartbeat, (connections) => {
       for (const connection of connections) connection.checkHeartbeat();
     });
@@ -70,20 +77,17 @@ export class Node implements ConnectionOwner, LinkEvents {
     });
   }
 
-  /** Takes the node's lease and keeps it. Resolves once the first lease is held. */
+  /** Takes the node's lease and keeps it. Resolves once the store was asked for the first time. */
   async start(): Promise<void> {
-    this.#stops.push(
-      this.clock.every(this.#parts.rules.renew, () => void this.#renew()),
-      this.clock.every(60_000, () => this.addresses.sweep(this.clock.now())),
-    );
-    await this.#renew();
+    this.#stops.push(this.clock.every(60_000, () => this.addresses.sweep(this.clock.now())));
+    await this.#lease.start();
   }
 
   /** Why this node cannot serve right now; empty when it can. */
   notReady(): string[] {
     const reasons: string[] = [];
     if (this.#draining) reasons.push("draining");
-    if (!this.#leased) reasons.push("redis");
+    if (!this.#lease.isHeld) reasons.push("redis");
     const silent = this.#parts.link.silentPeers();
     if (silent.length > 0) reasons.push(`links: ${silent.join(", ")}`);
     return reasons;
@@ -107,7 +111,7 @@ export class Node implements ConnectionOwner, LinkEvents {
       sessions: this.#hub.size,
       waiting,
       pairedSessions: paired,
-      total: this.#total,
+      total: this.#lease.total,
     };
   }
 
@@ -134,19 +138,14 @@ export class Node implements ConnectionOwner, LinkEvents {
     for (const stop of this.#stops) stop();
     this.#heartbeats.stop();
     this.#statuses.stop();
-    this.#leased = false;
-    try {
-      await this.#parts.matcher.retire(this.id);
-    } catch (error) {
-      this.#parts.log.debug({ err: error }, "the lease was not given back; it runs out by itself");
-    }
+    await this.#lease.giveUp();
   }
 
   /** The numbers that visitors are told: the cluster's of a moment ago, but never less than what is here now. */
   #counts(): Counts {
     return {
-      online: Math.max(this.#total.online, this.#connections.size),
-      waiting: Math.max(this.#total.waiting, this.#hub.counts.waiting),
+      online: Math.max(this.#lease.total.online, this.#connections.size),
+      waiting: Math.max(this.#lease.total.waiting, this.#hub.counts.waiting),
     };
   }
 
@@ -394,37 +393,9 @@ export class Node implements ConnectionOwner, LinkEvents {
   async #call(seat: Seat, call: Call): Promise<void> {
     const { matcher, metrics } = this.#parts;
     const { id: session, device, epoch } = seat.session;
-    const holder: Holder = { session, device, epoch, node: this.id };
     let answer: Answer;
     try {
-      switch (call.name) {
-        case "open":
-          await matcher.open(holder);
-          answer = { name: "open" };
-          break;
-        case "absent":
-          await matcher.absent(holder);
-          answer = { name: "absent" };
-          break;
-        case "find":
-          answer = { name: "find", outcome: await matcher.find(holder, call.find) };
-          break;
-        case "undo":
-          answer = { name: "undo", outcome: await matcher.undo(holder, call.pair, call.find) };
-          break;
-        case "restore":
-          answer = { name: "restore", restored: await matcher.restore(holder, call.match) };
-          break;
-        case "leave":
-        case "end": {
-          const left = call.name === "leave" ? await matcher.leave(holder) : await matcher.end(holder);
-          answer = left ? { name: call.name, left } : { name: call.name };
-          break;
-        }
-        case "block":
-          answer = { name: "block", blocked: await matcher.block(holder, call.pair) };
-          break;
-      }
+      answer = await ask(matcher, { session, device, epoch, node: this.id }, call);
     } catch (error) {
       this.#storeFailed(call.name, error);
       this.#dispatch(seat, { type: "unanswered" });
@@ -435,7 +406,7 @@ export class Node implements ConnectionOwner, LinkEvents {
       if (outcome.kind === "matched")
         metrics.matched(outcome.match.mode, outcome.waited, outcome.partnerWaited);
       if (outcome.kind === "matched" || outcome.kind === "waiting") metrics.passedOver(outcome.passed);
-      if (outcome.kind === "fenced") void this.#renew();
+      if (outcome.kind === "fenced") this.#lease.renewSoon();
     }
     this.#dispatch(seat, { type: "answer", answer });
   }
@@ -545,51 +516,12 @@ export class Node implements ConnectionOwner, LinkEvents {
     this.#parts.log.info({ node }, up ? "linked with another node" : "the link to another node is down");
   }
 
-  // The lease
-
-  async #renew(): Promise<void> {
-    if (this.#renewing) return;
-    this.#renewing = true;
-    try {
-      const counts = { online: this.#connections.size, waiting: this.#hub.counts.waiting };
-      const { total, dead, fresh } = await this.#parts.matcher.renew(this.id, counts);
-      this.#total = total;
-      if (fresh && this.#everLeased) this.#restoreAll();
-      this.#leased = true;
-      this.#everLeased = true;
-      for (const node of dead) void this.#reap(node);
-    } catch (error) {
-      this.#leased = false;
-      this.#storeFailed("renew", error);
-    } finally {
-      this.#renewing = false;
-    }
-  }
-
-  /** The store took us for dead, or has lost everything: it is told again of every session. */
-  #restoreAll(): void {
-    for (const seat of this.#hub.seats()) this.#dispatch(seat, { type: "forgotten" });
-  }
-
-  async #reap(node: string): Promise<void> {
-    if (this.#reaping.has(node)) return;
-    this.#reaping.add(node);
-    try {
-      for (let more = true; more;) {
-        const reaped = await this.#parts.matcher.reap(node);
-        more = reaped.more;
-        for (const { pair, partner, ended } of reaped.orphans) {
-          // "refused" takes back a match of which the other side was never told, and nothing else.
-          const note: Note = ended ? { type: "ended", pair, reason: "lost" } : { type: "refused", pair };
-          this.#tell(partner, { session: "", node }, note);
-        }
-        this.#deliverNotes();
-      }
-    } catch (error) {
-      this.#storeFailed("reap", error);
-    } finally {
-      this.#reaping.delete(node);
-    }
+  /** A dead node's session: its partner hears of it, or gets its ticket back if it never knew of the match. */
+  #orphaned(node: string, { pair, partner, ended }: Orphan): void {
+    // "refused" takes back a match of which the other side was never told, and nothing else.
+    const note: Note = ended ? { type: "ended", pair, reason: "lost" } : { type: "refused", pair };
+    this.#tell(partner, { session: "", node }, note);
+    this.#deliverNotes();
   }
 
   #storeFailed(call: string, error: unknown): void {
