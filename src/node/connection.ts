@@ -80,10 +80,12 @@ export class Connection {
     const parsed = parse(Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString());
     if (!this.#helloSaid) {
       this.#onFirst(parsed.ok ? parsed.message : undefined);
-    } else if (parsed.ok) {
-      if (this.#allowed(parsed.message.type)) this.#owner.onMessage(this, parsed.message, raw);
-    } else {
+    } else if (!parsed.ok) {
       this.reject(parsed.error);
+    } else if (parsed.message.type === "hello") {
+      this.reject({ code: "invalid_message", message: "hello was said already", field: "type" });
+    } else if (this.#allowed(parsed.message.type)) {
+      this.#owner.onMessage(this, parsed.message, raw);
     }
   }
 
