@@ -1,3 +1,5 @@
+import { shell } from "./cli/caller.ts";
 import { runCommandLine } from "./cli/command-line.ts";
 
-void runCommandLine(process.argv.slice(2)).then((code) => process.exit(code));
+const args = process.argv.slice(2);
+void runCommandLine(args, shell(args)).then((code) => process.exit(code));

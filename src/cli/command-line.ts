@@ -1,8 +1,10 @@
 /** The command line: finds the command, and turns every failure into one clear line and an exit code. */
-import yargs, { type Argv } from "yargs";
+import { inspect } from "node:util";
+import yargs, { type Argv, type CommandModule } from "yargs";
 import { closest } from "../config/closest.ts";
 import { Failure } from "../failure.ts";
 import { VERSION } from "../version.ts";
+import type { Caller } from "./caller.ts";
 import { completion } from "./completion.ts";
 import { config } from "./config.ts";
 import { refuseFlags } from "./flags.ts";
@@ -10,29 +12,32 @@ import { serve } from "./serve.ts";
 import { version } from "./version.ts";
 import { WrongUse } from "./wrong-use.ts";
 
-const COMMANDS = [serve, config, version, completion];
-const names = COMMANDS.map(({ command }) => String(command).split(" ", 1)[0]!);
-
 /** Returns the exit code: 0 fine, 1 failed while running, 2 wrong use or configuration. */
-export async function runCommandLine(args: readonly string[]): Promise<number> {
+export async function runCommandLine(args: readonly string[], caller: Caller): Promise<number> {
+  let code = 0;
+  const commands = [
+    serve(caller, (ended) => (code = ended)),
+    config(caller),
+    version(caller),
+    completion(caller),
+  ];
+  const names = commands.map(({ command }) => String(command).split(" ", 1)[0]!);
   try {
-    // A reader that has seen enough (`| head`) is no failure.
-    process.stdout.on("error", (error: NodeJS.ErrnoException) =>
-      process.exit(error.code === "EPIPE" ? 0 : 1),
-    );
-    // A terminal that went away must not take the server with it.
-    process.stderr.on("error", () => {});
-    await parser(args).parseAsync();
-    return 0;
+    await parser(commands, names).parseAsync([...args], {}, (_error, _argv, output) => {
+      if (output !== "") caller.out(`${output}\n`);
+    });
+    return code;
   } catch (error) {
-    process.stderr.write(explain(error, args));
+    const level = logLevel(args) ?? caller.env.CHATRANDOM_LOG_LEVEL;
+    const command = args.find((word) => names.includes(word));
+    caller.err(explain(error, command, level === "debug" || level === "trace"));
     return error instanceof Failure ? error.exitCode : 1;
   }
 }
 
-function parser(args: readonly string[]) {
-  // The types of yargs do not know this one yet.
-  const cli = yargs([...args]) as Argv & { usageConfiguration(settings: { "hide-types": boolean }): Argv };
+function parser(commands: readonly CommandModule[], names: readonly string[]): Argv {
+  // The types of yargs do not know this setting yet.
+  const cli = yargs() as Argv & { usageConfiguration(settings: { "hide-types": boolean }): Argv };
   cli.usageConfiguration({ "hide-types": true });
   return cli
     .scriptName("chatrandom")
@@ -46,10 +51,10 @@ function parser(args: readonly string[]) {
       "parse-positional-numbers": false,
       "short-option-groups": false,
     })
-    .command(COMMANDS as never)
+    .command(commands as never)
     .command("$0", false, {}, (argv) => {
       const given = argv._[0];
-      if (given !== undefined) throw unknownCommand(String(given));
+      if (given !== undefined) throw unknownCommand(String(given), names);
       refuseFlags(argv, "");
       cli.showHelp("log");
     })
@@ -67,22 +72,24 @@ function parser(args: readonly string[]) {
     });
 }
 
-function unknownCommand(given: string): WrongUse {
+function unknownCommand(given: string, names: readonly string[]): WrongUse {
   const meant = closest(given, names);
   return new WrongUse(
     `unknown command ${JSON.stringify(given)}${meant === undefined ? "" : `. Did you mean ${meant}?`}`,
   );
 }
 
-/** One clear line, the hint where to read on, and the stack only for those who look for a fault. */
-function explain(error: unknown, args: readonly string[]): string {
-  const message = error instanceof Error ? error.message : String(error);
-  const command = names.includes(args[0] ?? "") ? `${args[0]} ` : "";
-  const hint = error instanceof WrongUse ? `See: chatrandom ${command}--help\n` : "";
-  const stack = /^(debug|trace)$/.test(logLevel(args)) && error instanceof Error ? `${error.stack}\n` : "";
-  return `chatrandom: ${message}\n${hint}${stack}`;
+/** One clear line, what to do next, and the stack only for those who look for a fault. */
+function explain(error: unknown, command: string | undefined, debugging: boolean): string {
+  const lines = [`chatrandom: ${error instanceof Error ? error.message : String(error)}`];
+  if (error instanceof WrongUse)
+    lines.push(`See: chatrandom ${command === undefined ? "" : `${command} `}--help`);
+  else if (!(error instanceof Failure))
+    lines.push("This is a fault in ChatRandom; --log-level debug tells more.");
+  if (debugging) lines.push(inspect(error));
+  return `${lines.join("\n")}\n`;
 }
 
-/** As the flags or the variable have it: a failure may come before there is a configuration. */
-const logLevel = (args: readonly string[]): string =>
-  /(?:^|\n)--log-level[=\n]([a-z]+)/.exec(args.join("\n"))?.[1] ?? process.env.CHATRANDOM_LOG_LEVEL ?? "";
+/** As the flags have it: a failure may come before there is a configuration. */
+const logLevel = (args: readonly string[]): string | undefined =>
+  /(?:^|\n)--log-level[=\n]([a-z]+)/.exec(args.join("\n"))?.[1];

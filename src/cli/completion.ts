@@ -1,6 +1,7 @@
 /** `chatrandom completion bash|zsh|fish`: the scripts ask the executable itself, so they never grow stale. */
 import { basename } from "node:path";
 import type { CommandModule } from "yargs";
+import type { Caller } from "./caller.ts";
 import { refuseFlags } from "./flags.ts";
 import { WrongUse } from "./wrong-use.ts";
 
@@ -25,7 +26,7 @@ if [[ "\${zsh_eval_context[-1]}" == loadautofunc ]]; then _chatrandom "$@"; else
 `,
 };
 
-export const completion: CommandModule = {
+export const completion = ({ env, out }: Caller): CommandModule => ({
   command: "completion [shell]",
   describe: "Print the script that completes commands and options in bash, zsh or fish",
   builder: (yargs) =>
@@ -36,10 +37,10 @@ export const completion: CommandModule = {
       .example("$0 completion fish | source", "In ~/.config/fish/config.fish"),
   handler: (argv) => {
     refuseFlags(argv, "completion", ["shell"]);
-    const shell = String(argv.shell ?? basename(process.env.SHELL ?? "bash"));
+    const shell = String(argv.shell ?? basename(env.SHELL ?? "bash"));
     const script = Object.hasOwn(SCRIPTS, shell) ? SCRIPTS[shell] : undefined;
     if (script === undefined)
       throw new WrongUse(`no completion for ${JSON.stringify(shell)}: bash, zsh and fish have one`);
-    process.stdout.write(script);
+    out(script);
   },
-};
+});

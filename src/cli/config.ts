@@ -3,56 +3,55 @@ import type { CommandModule } from "yargs";
 import { exampleFile } from "../config/example.ts";
 import { type Loaded, loadConfig } from "../config/load.ts";
 import { type Key, keys, type Option, options } from "../config/options.ts";
-import { givenFlags, refuseFlags, withOptions } from "./flags.ts";
+import type { Caller } from "./caller.ts";
+import { type Found, givenFlags, refuseFlags, withOptions } from "./flags.ts";
 import { WrongUse } from "./wrong-use.ts";
 
-const show: CommandModule = {
-  command: "show",
-  describe: "Show every option that is in force and where it comes from",
-  builder: (yargs) => withOptions(yargs),
-  handler: (argv) => print(shownConfig(load(argv, "config show"))),
-};
+export function config({ env, out, err, completing }: Caller): CommandModule {
+  const load = (argv: Found, command: string): Loaded =>
+    loadConfig({ flags: givenFlags(argv, command), env, files: true });
 
-const check: CommandModule = {
-  command: "check",
-  describe: "Tell whether file, variables and flags are right; exit 2 if not",
-  builder: (yargs) => withOptions(yargs),
-  handler: (argv) => {
-    const { file, warnings } = load(argv, "config check");
-    for (const warning of warnings) process.stderr.write(`chatrandom: ${warning}\n`);
-    print(file === undefined ? "No config file; all else is fine." : `${file} is fine.`);
-  },
-};
+  const show: CommandModule = {
+    command: "show",
+    describe: "Show every option that is in force and where it comes from",
+    builder: (yargs) => withOptions(yargs, completing),
+    handler: (argv) => out(`${shownConfig(load(argv, "config show"))}\n`),
+  };
 
-const example: CommandModule = {
-  command: "example",
-  describe: "Print a config file with every option explained",
-  handler: (argv) => {
-    refuseFlags(argv, "config example");
-    process.stdout.write(exampleFile());
-  },
-};
+  const check: CommandModule = {
+    command: "check",
+    describe: "Tell whether file, variables and flags are right; exit 2 if not",
+    builder: (yargs) => withOptions(yargs, completing),
+    handler: (argv) => {
+      const { file, warnings } = load(argv, "config check");
+      for (const warning of warnings) err(`chatrandom: ${warning}\n`);
+      out(file === undefined ? "No config file; all else is fine.\n" : `${file} is fine.\n`);
+    },
+  };
 
-export const config: CommandModule = {
-  command: "config",
-  describe: "Show, check or explain the configuration",
-  builder: (yargs) =>
-    yargs
-      .command(show)
-      .command(check)
-      .command(example)
-      .example("$0 config example > chatrandom.toml", "Start a config file")
-      .example("$0 config check --config FILE", "Check it"),
-  handler: ({ _: [, given] }) => {
-    const instead = given === undefined ? "" : `, not ${JSON.stringify(given)}`;
-    throw new WrongUse(`config needs show, check or example${instead}`);
-  },
-};
+  const example: CommandModule = {
+    command: "example",
+    describe: "Print a config file with every option explained",
+    handler: (argv) => {
+      refuseFlags(argv, "config example");
+      out(exampleFile());
+    },
+  };
 
-const load = (argv: Parameters<typeof givenFlags>[0], command: string): Loaded =>
-  loadConfig({ flags: givenFlags(argv, command), env: process.env, files: true });
-
-const print = (text: string): void => void process.stdout.write(`${text}\n`);
+  return {
+    command: "config",
+    describe: "Show, check or explain the configuration",
+    builder: (yargs) =>
+      yargs
+        .command([show, check, example] as never)
+        .example("$0 config example > chatrandom.toml", "Start a config file")
+        .example("$0 config check --config FILE", "Check it"),
+    handler: ({ _: [, given] }) => {
+      const instead = given === undefined ? "" : `, not ${JSON.stringify(given)}`;
+      throw new WrongUse(`config needs show, check or example${instead}`);
+    },
+  };
+}
 
 /** Dotted TOML, so that it can be searched by line and used as a file again; secrets are masked. */
 export function shownConfig({ config, origins }: Loaded): string {

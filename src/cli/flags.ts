@@ -11,12 +11,14 @@ const keyOfFlag = new Map(keys.map((key) => [flagOf(key), key]));
 /** Flags that every command knows. */
 const COMMON = ["help", "h", "version"];
 
-/** Values stay texts here: the loader judges flags, variables and the file alike. */
-export function withOptions<T>(yargs: Argv<T>): Argv<T> {
+/**
+ * Values stay texts here: the loader judges flags, variables and the file alike, in better words than yargs has.
+ * `completing` lets shells complete the few words that an option allows.
+ */
+export function withOptions(yargs: Argv, completing: boolean): Argv {
   yargs.option("config", {
     type: "string",
     requiresArg: true,
-    normalize: false,
     group: "Options:",
     description: `The TOML file with options; without one, ./${DEFAULT_FILE} if it is there`,
   });
@@ -29,8 +31,7 @@ export function withOptions<T>(yargs: Argv<T>): Argv<T> {
       requiresArg: true,
       group: groupOf(key),
       description: `${firstSentence(doc)} <${type.placeholder}>${shown && ` [default: ${shown}]`}`,
-      // Only for shells that complete: the loader's message is better than the one of yargs.
-      choices: process.argv.includes("--get-yargs-completions") ? type.choices : undefined,
+      choices: completing ? type.choices : undefined,
     });
   }
   return yargs;
@@ -47,7 +48,7 @@ const ACRONYMS = ["http", "ice"];
 export const firstSentence = (doc: string): string => /^.*?(?=\.( |$)|: )/.exec(doc)?.[0] ?? doc;
 
 /** What yargs found; `command` is the words that chose the command, such as `config show`. */
-type Found = Record<string, unknown> & { _: (string | number)[] };
+export type Found = Record<string, unknown> & { _: (string | number)[] };
 
 /** The flags of a command that takes all options. Throws a `WrongUse` when something else was given. */
 export function givenFlags(argv: Found, command: string): Record<string, string[]> {

@@ -5,6 +5,7 @@ import { type Loaded, loadConfig, type Sources } from "../config/load.ts";
 import { keys } from "../config/options.ts";
 import { Failure } from "../failure.ts";
 import { type Logger, openLog } from "../log.ts";
+import type { Caller } from "./caller.ts";
 import { valueAt } from "./config.ts";
 import { givenFlags, withOptions } from "./flags.ts";
 import { greeting, waysToOpen } from "./greeting.ts";
@@ -13,17 +14,18 @@ import { untilStopped } from "./until-stopped.ts";
 /** What a supervisor grants beyond the drain for closing sockets and ending the embedded programs. */
 const STOP_MARGIN_MS = 4_000;
 
-export const serve: CommandModule = {
+/** `ended` is told the exit code of a server that served. */
+export const serve = ({ env, out, completing }: Caller, ended: (code: 0 | 1) => void): CommandModule => ({
   command: "serve",
   describe: "Serve the page and match visitors; everything it needs is inside",
   builder: (yargs) =>
-    withOptions(yargs)
+    withOptions(yargs, completing)
       .example("$0 serve", "Serve on port 8080")
       .example("$0 serve --port 9000 --data-dir /srv/chat", "Elsewhere")
       .example("CHATRANDOM_PORT=9000 $0 serve", "The same by a variable")
       .example("$0 serve --config /etc/chatrandom.toml", "With a config file"),
   handler: async (argv) => {
-    const sources: Sources = { flags: givenFlags(argv, "serve"), env: process.env, files: true };
+    const sources: Sources = { flags: givenFlags(argv, "serve"), env, files: true };
     const loaded = loadConfig(sources);
     const { config, file, warnings } = loaded;
     const log = await openLog(config);
@@ -39,8 +41,8 @@ export const serve: CommandModule = {
         const urls = waysToOpen(host, port, networkInterfaces());
         log.info({ url: urls[0], config: file }, `ready: ${urls[0]}`);
         if (!process.stdout.isTTY) return;
-        const colors = process.stdout.hasColors() && !process.env.NO_COLOR;
-        process.stdout.write(greeting({ config, urls, file, colors }));
+        const colors = process.stdout.hasColors() && !env.NO_COLOR;
+        out(greeting({ config, urls, file, colors }));
       },
       hangUp: () => compareAgain(loaded, sources, log),
       stopTimeout: config.drain_timeout + STOP_MARGIN_MS,
@@ -48,9 +50,9 @@ export const serve: CommandModule = {
       process,
       exit: (code) => process.exit(code),
     });
-    process.exit(code);
+    ended(code);
   },
-};
+});
 
 /** SIGHUP asks to read the configuration again. No option changes while serving, so it says which would. */
 export function compareAgain(before: Loaded, sources: Sources, log: Logger): void {

@@ -1,5 +1,6 @@
 /** The life of a server process: it starts, serves, is asked to stop or breaks, and stops in an orderly way. */
 import type { EventEmitter } from "node:events";
+import { Failure } from "../failure.ts";
 import type { Logger } from "../log.ts";
 
 /** What a started server owes; see `Running` in app.ts. */
@@ -39,8 +40,8 @@ export async function untilStopped<R extends Stoppable>(life: Life<R>): Promise<
     finish(0);
   };
   const onBroken = (thrown: unknown): void => {
-    const error = thrown instanceof Error ? thrown : new Error(String(thrown));
-    log.fatal({ err: error }, `stopping, because of a fault: ${error.message}`);
+    if (thrown instanceof Failure) log.fatal(`stopping: ${thrown.message}`);
+    else log.fatal({ err: thrown }, "stopping, because of a fault");
     if (ending) life.exit(1);
     else finish(1);
   };
@@ -67,7 +68,10 @@ export async function untilStopped<R extends Stoppable>(life: Life<R>): Promise<
     const running = await life.start();
     if (!ending) {
       life.ready(running);
-      void running.failed.then(onBroken);
+      void running.failed.then((error) => {
+        // What fails because we stop is no news.
+        if (!ending) onBroken(error);
+      });
     }
     const code = await end.promise;
     await running.stop();
