@@ -1,0 +1,49 @@
+import { createHash, randomBytes } from "node:crypto";
+import { linkSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { Failure } from "../failure.ts";
+
+/** A random word kept in the directory. Read it, or make it, so that of two who make it at once both have the same. */
+function ownWord(directory: string): string {
+  const file = join(directory, "lock");
+  const next = `${file}.${process.pid}`;
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    writeFileSync(next, randomBytes(16).toString("hex"), { mode: 0o600 });
+    try {
+      linkSync(next, file);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    } finally {
+      rmSync(next, { force: true });
+    }
+    return readFileSync(file, "utf8");
+  }
+}
+
+/**
+ * Takes the data directory for this process: the lock is an abstract unix socket, which the kernel gives back however
+ * the process ends. Its name is made of the directory's path and of a random word kept in it: nobody who cannot read
+ * the directory can take the name first, and two containers that share a network and call their volumes the same do
+ * not lock each other out. (Containers that share a volume but not a network are not kept apart.)
+ * @returns the function that gives it back
+ * @throws Failure that names the directory, when another process has it.
+ */
+export async function lockDirectory(directory: string): Promise<() => Promise<void>> {
+  const hash = createHash("sha256").update(realpathSync(directory)).update("\0").update(ownWord(directory));
+  const server = createServer((socket) => socket.destroy());
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      reject(
+        error.code === "EADDRINUSE"
+          ? new Failure(`another chatrandom is running on the data directory ${directory}`)
+          : error,
+      ),
+    );
+    server.listen(`\0chatrandom-${hash.digest("hex")}`, resolve);
+  });
+  server.unref();
+  return () => new Promise<void>((resolve) => server.close(() => resolve()));
+}

@@ -1,0 +1,195 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { createInterface } from "node:readline";
+import type { Logger } from "pino";
+import { Failure } from "../failure.ts";
+import { pause, realTimers, type Timers } from "./timers.ts";
+
+/** How to start a program. Asked before every start, so that a file that has been removed meanwhile is put back. */
+export interface Command {
+  file: string;
+  args: readonly string[];
+  /** The whole environment: nothing of ours is handed down, there are secrets in it. */
+  env?: Readonly<Record<string, string>>;
+}
+
+/** `starting` until it answers for the first time; `down` from its end until it answers again, and after `stop`. */
+export type ProgramState = "starting" | "up" | "down";
+
+/** A program that is started, watched, restarted when it ends, and never left behind. */
+export interface RunningProgram {
+  state(): ProgramState;
+  /** Calls back at every change; the answer ends that. */
+  onState(listener: (state: ProgramState) => void): () => void;
+  /** The process, while there is one. */
+  pid(): number | undefined;
+  /** Ends it: SIGTERM, then SIGKILL after 5 s. Resolves when the process is gone. Calling it again is fine. */
+  stop(): Promise<void>;
+}
+
+export interface ProgramOptions {
+  /** What messages call it. */
+  name: string;
+  command(): Promise<Command>;
+  /** Whether it answers. Asked again and again from the start of the process on until it does. */
+  answers(): Promise<boolean>;
+  log: Pick<Logger, "debug" | "info" | "warn" | "error">;
+  timers?: Timers;
+}
+
+/** How often a starting program is asked whether it answers. */
+const ASK_EVERY_MS = 5;
+/** What has run for so long counts as healthy: its next end is the first one again. */
+const HEALTHY_AFTER_MS = 60_000;
+const STOP_WITHIN_MS = 5000;
+/** The last words of a program that failed: enough for its reason. */
+const LAST_LINES = 5;
+const LAST_WORDS_MS = 100;
+
+/** The pause before the next start, after so many ends in a row: 100 ms, doubling, 10 s at most. */
+export const restartDelay = (ends: number): number => Math.min(100 * 2 ** (ends - 1), 10_000);
+
+/** One process of the program. */
+interface Run {
+  child: ChildProcess;
+  /** Resolves when the process is gone, with what it said last; also when it could not be started. */
+  ended: Promise<string>;
+}
+
+function run(command: Command, log: ProgramOptions["log"], timers: Timers): Run {
+  const child = spawn(command.file, command.args, {
+    // A session of its own: Ctrl-C reaches only us, and we stop it when nothing needs it any more.
+    detached: true,
+    stdio: ["ignore", "pipe", "pipe"],
+    cwd: "/",
+    // Tells the part linked into it (scripts/native/end-with-parent.c) whose end is its end.
+    env: { ...command.env, CHATRANDOM_PARENT_PID: String(process.pid) },
+  });
+  const lines: string[] = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    if (!stream) continue;
+    createInterface({ input: stream }).on("line", (line) => {
+      lines.push(line);
+      if (lines.length > LAST_LINES) lines.shift();
+      log.debug({ line }, "said");
+    });
+  }
+  // For the programs that do not have that part (one from PATH), when we end by process.exit().
+  const kill = () => signal(child, "SIGKILL");
+  process.once("exit", kill);
+  const ended = new Promise<string>((resolve) => {
+    child.once("error", (error) => resolve(error.message));
+    child.once("exit", (code, killedBy) => {
+      const tell = () => resolve([`exit ${code ?? killedBy}`, ...lines].join(" | "));
+      // What it said last may still be in the pipe; a child of its own may hold the pipe open for long.
+      const cancel = timers.after(LAST_WORDS_MS, tell);
+      child.once("close", () => {
+        cancel();
+        tell();
+      });
+    });
+  }).finally(() => process.off("exit", kill));
+  return { child, ended };
+}
+
+/**
+ * Signals the process, if there is one. Hazard: a child that could not be spawned has no pid, and `kill` on it, in the
+ * tick of the failure, signals our own process group.
+ */
+function signal(child: ChildProcess, name: NodeJS.Signals): void {
+  if (child.pid && child.exitCode === null && child.signalCode === null) child.kill(name);
+}
+
+/**
+ * Starts a program and keeps it running until it is stopped.
+ * Hazard: call it in the main thread. A program ends with the *thread* that spawned it.
+ * @returns when it answers for the first time
+ * @throws Failure when it ends before that, with its last words.
+ */
+export async function startProgram(options: ProgramOptions): Promise<RunningProgram> {
+  const { name, log, timers = realTimers } = options;
+  const listeners = new Set<(state: ProgramState) => void>();
+  let state: ProgramState = "starting";
+  let current: Run | undefined;
+  let stopping: Promise<void> | undefined;
+  let endPause = () => {};
+
+  const become = (next: ProgramState) => {
+    if (next === state) return;
+    state = next;
+    for (const listener of listeners) listener(next);
+  };
+
+  /** One process from its start to its end; resolves with what it said last. */
+  async function follow(onUp: () => void): Promise<string> {
+    const command = await options.command();
+    if (stopping) return "stopped";
+    const { child, ended } = (current = run(command, log, timers));
+    let alive = true;
+    void ended.then(() => (alive = false));
+    while (alive && !(await options.answers())) await Promise.race([ended, pause(timers, ASK_EVERY_MS)]);
+    if (alive && !stopping) {
+      log.info({ pid: child.pid }, `${name} is up`);
+      become("up");
+      onUp();
+    }
+    const words = await ended;
+    current = undefined;
+    become("down");
+    return words;
+  }
+
+  async function keepRunning(onFirstUp: () => void): Promise<void> {
+    let wasUp = false;
+    let ends = 0;
+    while (!stopping) {
+      const started = timers.now();
+      const words = await follow(() => {
+        wasUp = true;
+        onFirstUp();
+      }).catch((error: Error) => error.message);
+      if (stopping) return;
+      if (!wasUp) throw new Failure(`${name} does not start: ${words}`);
+      ends = timers.now() - started > HEALTHY_AFTER_MS ? 1 : ends + 1;
+      const delay = restartDelay(ends);
+      log.warn({ words, delay }, `${name} has ended; starting it again`);
+      await new Promise<void>((resolve) => {
+        const cancel = timers.after(delay, resolve);
+        endPause = () => {
+          cancel();
+          resolve();
+        };
+      });
+    }
+  }
+
+  async function stop(): Promise<void> {
+    endPause();
+    if (current) {
+      const { child, ended } = current;
+      signal(child, "SIGTERM");
+      const cancel = timers.after(STOP_WITHIN_MS, () => {
+        log.warn(`${name} does not end; killing it`);
+        signal(child, "SIGKILL");
+      });
+      await ended;
+      cancel();
+    }
+    await running;
+    become("down");
+  }
+
+  let running = Promise.resolve();
+  await new Promise<void>((resolve, reject) => {
+    running = keepRunning(resolve);
+    running.catch(reject);
+  });
+  return {
+    state: () => state,
+    onState(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    pid: () => current?.child.pid,
+    stop: () => (stopping ??= stop()),
+  };
+}

@@ -1,0 +1,180 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { redisBinary } from "../redis/test-server.ts";
+import { serversOf, startEmbeddedRedis, valkey, type EmbeddedRedis } from "./redis.ts";
+import { realTimers } from "./timers.ts";
+
+const program = { ...valkey, content: () => readFileSync(redisBinary()) };
+const log = { debug() {}, info() {}, warn: vi.fn(), error() {} };
+
+let root: string;
+let running: { stop(): Promise<void> }[];
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "chatrandom redis-"));
+  running = [];
+});
+afterEach(async () => {
+  for (const redis of running) await redis.stop();
+  rmSync(root, { recursive: true, force: true });
+});
+
+async function start(dataDir = join(root, "data"), timers = realTimers): Promise<EmbeddedRedis> {
+  const redis = await startEmbeddedRedis({ dataDir, maxMemory: 16 * 1024 ** 2, program, log, timers });
+  running.push(redis);
+  return redis;
+}
+
+/** Sends one command; resolves with the lines of the answer. */
+async function ask(path: string, line: string): Promise<string[]> {
+  const socket = connect(path);
+  socket.write(`${line}\r\n`);
+  const [data] = await once(socket, "data");
+  socket.destroy();
+  return String(data).split("\r\n");
+}
+
+const command = async (path: string, line: string) => (await ask(path, line))[0];
+const setting = async (path: string, name: string) => (await ask(path, `CONFIG GET ${name}`))[4];
+
+/** Writes, and waits until the write is in the log: while the disk is busy that comes a moment after the answer. */
+async function write(path: string, key: string, value: string): Promise<void> {
+  expect(await command(path, `SET ${key} ${value}`)).toBe("+OK");
+  const inLog = async () => (await ask(path, "INFO persistence")).includes("aof_buffer_length:0");
+  await vi.waitUntil(inLog, { timeout: 10_000, interval: 5 });
+}
+
+const reaches = (redis: EmbeddedRedis, state: string) =>
+  vi.waitUntil(() => redis.state() === state, { timeout: 10_000, interval: 5 });
+
+/** A process of its own that runs the embedded Redis, as the appliance does; resolves when it is up. */
+async function startElsewhere(dataDir: string) {
+  const source = `
+    import { startEmbeddedRedis, valkey } from ${JSON.stringify(new URL("redis.ts", import.meta.url).href)};
+    import { readFileSync } from "node:fs";
+    const log = { debug() {}, info() {}, warn() {}, error() {} };
+    const program = { ...valkey, content: () => readFileSync(process.argv[2]) };
+    const redis = await startEmbeddedRedis({ dataDir: process.argv[1], maxMemory: 2 ** 24, program, log });
+    console.log(JSON.stringify({ pid: redis.pid(), path: redis.path }));`;
+  const parent = spawn(process.execPath, ["--input-type=module", "-e", source, dataDir, redisBinary()], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const [line] = await once(parent.stdout, "data");
+  return { parent, ...(JSON.parse(String(line)) as { pid: number; path: string }) };
+}
+
+const isGone = (pid: number) => {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
+  } catch {
+    return true;
+  }
+};
+
+test("it answers on a socket that only we can reach, has no TCP port, and never throws data out", async () => {
+  const redis = await start();
+  expect(redis.state()).toBe("up");
+  expect(await command(redis.path, "PING")).toBe("+PONG");
+  expect(redis.path).toBe(join(root, "data/redis/redis.sock"));
+  expect(await setting(redis.path, "port")).toBe("0");
+  expect(await setting(redis.path, "maxmemory-policy")).toBe("noeviction");
+  expect(await setting(redis.path, "maxmemory")).toBe(String(16 * 1024 ** 2));
+  expect(await setting(redis.path, "appendfsync")).toBe("everysec");
+});
+
+test("what was written is there after a SIGKILL of the server, which is started again", async () => {
+  const redis = await start();
+  const states: string[] = [];
+  redis.onState((state) => states.push(state));
+  await write(redis.path, "ban", "forever");
+  const pid = redis.pid()!;
+  process.kill(pid, "SIGKILL");
+  await reaches(redis, "down");
+  await reaches(redis, "up");
+  expect(states).toEqual(["down", "up"]);
+  expect(redis.pid()).not.toBe(pid);
+  expect(await command(redis.path, "GET ban")).toBe("$7");
+});
+
+test("what was written is there after a stop and a new start, though the program's file was removed", async () => {
+  const first = await start();
+  await write(first.path, "ban", "forever");
+  await first.stop();
+  expect(first.state()).toBe("down");
+  expect(serversOf([first.path])).toEqual([]);
+  rmSync(join(root, "data/programs"), { recursive: true });
+  const second = await start();
+  expect(await command(second.path, "GET ban")).toBe("$7");
+});
+
+test("a SIGKILL of the process that started it leaves nothing behind and loses nothing", async () => {
+  const { parent, pid, path } = await startElsewhere(join(root, "data"));
+  await write(path, "ban", "forever");
+  const exited = once(parent, "exit");
+  parent.kill("SIGKILL");
+  await exited;
+  await vi.waitUntil(() => isGone(pid), { timeout: 5000, interval: 5 });
+  const redis = await start();
+  expect(await command(redis.path, "GET ban")).toBe("$7");
+});
+
+test("a second one on the same data directory is refused by name, however the directory is spelled", async () => {
+  await start();
+  symlinkSync(join(root, "data"), join(root, "other name"));
+  await expect(start(join(root, "data"))).rejects.toThrow(
+    `another chatrandom is running on the data directory ${join(root, "data")}`,
+  );
+  await expect(start(join(root, "other name"))).rejects.toThrow("another chatrandom is running");
+});
+
+test("a server left over from an earlier run is ended, a hanging one too, and its data is kept", async () => {
+  const first = await start();
+  await first.stop();
+  for (const hanging of [false, true]) {
+    // Without CHATRANDOM_PARENT_PID it outlives its starter, as one from PATH would.
+    const args = `--port 0 --save  --appendonly yes --set-proc-title no --unixsocket`.split(" ");
+    args.push(first.path, "--dir", join(root, "data/redis"));
+    const leftOver = spawn(redisBinary(), args, { stdio: "ignore" });
+    const exited = once(leftOver, "exit");
+    await vi.waitUntil(() => existsSync(first.path), { timeout: 5000, interval: 5 });
+    await write(first.path, `left${hanging}`, "over");
+    expect(serversOf([first.path])).toEqual([leftOver.pid]);
+    if (hanging) leftOver.kill("SIGSTOP");
+    // A clock that runs a hundred times faster: the patience with a hanging one is over soon.
+    const hurried = { ...realTimers, now: () => performance.now() * 100 };
+    const redis = await start(join(root, "data"), hanging ? hurried : realTimers);
+    await exited;
+    expect(await command(redis.path, `GET left${hanging}`)).toBe("$4");
+    await redis.stop();
+  }
+});
+
+test("a data directory too deep for a socket gets a short one elsewhere, private and removed at the end", async () => {
+  const dataDir = join(root, "d".repeat(120));
+  const redis = await start(dataDir);
+  expect(Buffer.byteLength(redis.path)).toBeLessThan(108);
+  expect(redis.path.startsWith(dataDir)).toBe(false);
+  expect(await command(redis.path, "PING")).toBe("+PONG");
+  await redis.stop();
+  expect(existsSync(redis.path)).toBe(false);
+});
+
+test("a data directory that cannot be used is one clear line that names it", async () => {
+  await expect(start("/proc/nothing/here")).rejects.toThrow(
+    "cannot write to the data directory /proc/nothing/here (ENOENT): choose another with --data-dir",
+  );
+  await expect(start(join(process.execPath, "inside"))).rejects.toThrow(/\(ENOTDIR\): choose another/);
+});
+
+test("a server that cannot start says why", async () => {
+  const redis = await start();
+  await redis.stop();
+  rmSync(join(root, "data/redis/appendonlydir"), { recursive: true });
+  mkdirSync(join(root, "data/redis/appendonlydir/appendonly.aof.manifest"), { recursive: true });
+  await expect(start()).rejects.toThrow(/the embedded Redis does not start: exit 1/);
+  expect(readdirSync(join(root, "data"))).toContain("lock");
+});

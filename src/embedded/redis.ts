@@ -1,0 +1,217 @@
+import { createHash } from "node:crypto";
+import { accessSync, constants, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { Failure } from "../failure.ts";
+import { asset } from "./assets.ts";
+import {
+  extract,
+  makeDirectory,
+  makePrivateDirectory,
+  privateDirectories,
+  type EmbeddedProgram,
+} from "./extract.ts";
+import { lockDirectory } from "./lock.ts";
+import { startProgram, type ProgramOptions, type RunningProgram } from "./program.ts";
+import { pause, realTimers, type Timers } from "./timers.ts";
+
+export interface EmbeddedRedisOptions {
+  /** An absolute path; made when it is missing. */
+  dataDir: string;
+  /** Bytes. When they are used up, writes fail; nothing is ever thrown out. */
+  maxMemory: number;
+  log: ProgramOptions["log"];
+  /** The server to run, when it is not the one in the executable. */
+  program?: EmbeddedProgram;
+  timers?: Timers;
+}
+
+/**
+ * The Redis of one appliance: Valkey on a unix socket in a private directory, without a TCP port, its data kept in the
+ * data directory. Its log is written before it answers, except while the disk is busy, then within two seconds: so much
+ * may be lost by a SIGKILL of it or of us, as by a failure of the machine. Who must know asks it with WAITAOF.
+ */
+export interface EmbeddedRedis extends RunningProgram {
+  /** Path of its unix socket. It is the same after a restart. */
+  readonly path: string;
+}
+
+export const valkey: EmbeddedProgram = {
+  name: "valkey-server",
+  content: () => asset("programs/valkey-server"),
+  probe: ["--version"],
+};
+
+/**
+ * Makes the data directory and checks that it can be used.
+ * @returns its real path: however it was spelled, it is one directory
+ */
+function prepareDataDir(dataDir: string): string {
+  try {
+    makeDirectory(dataDir);
+    accessSync(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
+    makeDirectory(join(dataDir, "redis"));
+    accessSync(join(dataDir, "redis"), constants.R_OK | constants.W_OK | constants.X_OK);
+    return realpathSync(dataDir);
+  } catch (error) {
+    throw new Failure(
+      `cannot write to the data directory ${dataDir} (${(error as NodeJS.ErrnoException).code}): ` +
+        "choose another with --data-dir",
+    );
+  }
+}
+
+/** Whether a unix socket can be made there: a path over 107 bytes fails, and so do some network file systems. */
+async function takesSocket(path: string): Promise<boolean> {
+  const server = createServer();
+  const bound = await new Promise<boolean>((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen(path, () => resolve(true));
+  });
+  if (bound) await new Promise((resolve) => server.close(resolve));
+  return bound;
+}
+
+/** Places for the socket, best first: in the data directory, else in a short private directory named after it. */
+function socketPaths(dataDir: string, env: NodeJS.ProcessEnv = process.env): string[] {
+  const name = `chatrandom-${createHash("sha256").update(dataDir).digest("hex").slice(0, 16)}`;
+  const short = [env["XDG_RUNTIME_DIR"], tmpdir(), "/tmp", "/var/tmp", "/dev/shm"];
+  const directories = [...new Set(short)].filter((folder) => folder?.startsWith("/"));
+  return [
+    join(dataDir, "redis/redis.sock"),
+    ...directories.map((folder) => join(folder!, name, "redis.sock")),
+  ];
+}
+
+async function chooseSocket(paths: readonly string[]): Promise<string> {
+  for (const path of paths) {
+    try {
+      makePrivateDirectory(dirname(path));
+      rmSync(path, { force: true });
+    } catch {
+      continue;
+    }
+    if (await takesSocket(path)) return path;
+  }
+  throw new Failure(`found no place for the socket of the embedded Redis: tried ${paths.join(", ")}`);
+}
+
+/** Processes that serve one of these sockets: their command line names it. */
+export function serversOf(sockets: readonly string[]): number[] {
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return pids.map(Number).filter((pid) => {
+    try {
+      const args = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+      const flag = args.indexOf("--unixsocket");
+      return flag !== -1 && sockets.includes(args[flag + 1]!);
+    } catch {
+      return false;
+    }
+  });
+}
+
+/**
+ * Ends the servers of an earlier run. One is left only when it lacks the part that ends it with its starter (a server
+ * taken from PATH) and the starter was killed. SIGTERM first, so that it writes and syncs its log. We hold the lock of
+ * the data directory, so nobody needs them.
+ * @throws Failure when one cannot be ended.
+ */
+async function endLeftOvers(
+  sockets: readonly string[],
+  log: ProgramOptions["log"],
+  timers: Timers,
+): Promise<void> {
+  const signals = [
+    { name: "SIGTERM", within: 3000 },
+    { name: "SIGKILL", within: 3000 },
+  ] as const;
+  for (const { name, within } of signals) {
+    for (const pid of serversOf(sockets)) {
+      log.warn({ pid }, "ending the Redis of an earlier run");
+      try {
+        process.kill(pid, name);
+      } catch {
+        // It has just ended, or it is somebody else's, and then we say so below.
+      }
+    }
+    const deadline = timers.now() + within;
+    while (serversOf(sockets).length > 0 && timers.now() < deadline) await pause(timers, 10);
+  }
+  const [pid] = serversOf(sockets);
+  if (pid)
+    throw new Failure(
+      `a Redis of an earlier run (process ${pid}) uses the data directory and cannot be ended`,
+    );
+}
+
+/** Whether a Redis answers there; false also while it loads its data. */
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path, () => socket.write("PING\r\n"));
+    const done = (answer: boolean) => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once("data", (data) => done(data.toString().startsWith("+PONG")));
+    socket.once("error", () => done(false));
+    socket.once("close", () => done(false));
+  });
+}
+
+/**
+ * Starts the embedded Redis and keeps it running.
+ * @returns when it answers
+ * @throws Failure, one line for the operator: the data directory cannot be written, another process has it, no directory
+ * to run programs from, the server does not start.
+ */
+export async function startEmbeddedRedis(options: EmbeddedRedisOptions): Promise<EmbeddedRedis> {
+  const { maxMemory, log, timers = realTimers, program = valkey } = options;
+  const dataDir = prepareDataDir(options.dataDir);
+  const unlock = await lockDirectory(dataDir);
+  try {
+    const paths = socketPaths(dataDir);
+    await endLeftOvers(paths, log, timers);
+    const path = await chooseSocket(paths);
+    const settings: Record<string, string> = {
+      port: "0",
+      unixsocket: path,
+      unixsocketperm: "700",
+      dir: join(dataDir, "redis"),
+      save: "",
+      appendonly: "yes",
+      appendfsync: "everysec",
+      maxmemory: String(maxMemory),
+      "maxmemory-policy": "noeviction",
+      databases: "1",
+      daemonize: "no",
+      logfile: "",
+      // Keeps the command line as it was given: by it a server that was left over is found.
+      "set-proc-title": "no",
+    };
+    const redis = await startProgram({
+      name: "the embedded Redis",
+      command: async () => ({
+        file: await extract(program, privateDirectories(dataDir)),
+        args: Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
+        // Without it a glibc build refuses to start on a machine without locales.
+        env: { LC_ALL: "C" },
+      }),
+      answers: () => answers(path),
+      log,
+      timers,
+    });
+    return {
+      ...redis,
+      path,
+      async stop() {
+        await redis.stop();
+        if (!path.startsWith(dataDir)) rmSync(dirname(path), { recursive: true, force: true });
+        await unlock();
+      },
+    };
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
+}
