@@ -33,8 +33,8 @@ export interface Waiting {
   readonly offer?: string;
   /** Whether the visitor has heard `waiting` of the ticket as it is now. */
   readonly told: boolean;
-  /** A pair that the store says we are in and of which its other side has not told us yet. */
-  readonly claimedIn?: string;
+  /** A pair that the store says we are in and of which its other side has not told us, and when it first said so. */
+  readonly claimedIn?: { readonly pair: string; readonly at: number };
 }
 export interface Paired {
   readonly name: "paired";
@@ -57,24 +57,27 @@ export interface Session {
   /** Signals for an absent visitor, in order, at most 64 (S2). */
   readonly held: readonly Uint8Array[];
   readonly last?: Left & { readonly endedAt: number };
+  /** The newest pairs known to be over: nothing that comes late or from elsewhere brings one of them back. */
+  readonly past: readonly string[];
   /** Whether the store has failed to answer the call under way, so that one outage is one message. */
   readonly outage: boolean;
 }
 
-/** What is asked of the matcher. */
+/** What is asked of the matcher. `over` is the pair that ends with it, as far as we know: its other side is told. */
 export type Call =
   | { readonly name: "open" }
-  | { readonly name: "find"; readonly find: Find }
-  | { readonly name: "undo"; readonly pair: string; readonly find: Find; readonly unreached?: Partner }
+  | { readonly name: "find"; readonly find: Find; readonly over?: Left }
+  | { readonly name: "undo"; readonly pair: string; readonly find: Find; readonly over: Left }
   | { readonly name: "absent" }
-  | { readonly name: "leave"; readonly reason: EndReason }
+  | { readonly name: "leave"; readonly reason: EndReason; readonly over?: Left }
   | {
       readonly name: "block";
       readonly pair: string;
       readonly report?: { reason: ReportReason; details?: string };
+      readonly over?: Left;
     }
   | { readonly name: "restore"; readonly match?: Match }
-  | { readonly name: "end" };
+  | { readonly name: "end"; readonly over?: Left };
 
 export type Answer =
   | { readonly name: "open" | "absent" }
@@ -112,7 +115,7 @@ export type Event =
   /** The store could not be asked; the call is still to be done. */
   | { readonly type: "unanswered" }
   | { readonly type: "due"; readonly timer: TimerName }
-  /** The store has been away for so long, or came back so empty, that it may know nothing of this session. */
+  /** What the store knows of this session may be something else or nothing. */
   | { readonly type: "forgotten" }
   /** Another node holds this session now. */
   | { readonly type: "superseded" };
@@ -149,6 +152,8 @@ export interface SessionRules {
 const STORE_RETRY_MS = 500;
 /** Only an outage of the store and a visitor who keeps reporting meanwhile can get there. */
 const MAX_QUEUED_CALLS = 16;
+/** More than a visitor can be in within the time that a note is on its way. */
+const MAX_PAST_PAIRS = 8;
 const IDLE: Idle = { name: "idle" };
 const NOTHING: readonly Effect[] = [];
 
@@ -161,6 +166,7 @@ export function newSession(id: string, device: string): Session {
     state: IDLE,
     queued: [{ name: "open" }],
     held: [],
+    past: [],
     outage: false,
   };
 }
@@ -328,14 +334,12 @@ class Turn {
       ...(offer === undefined ? {} : { offer }),
     } as const;
     if (state.name === "waiting") {
-      const kept = { ...waiting, since: state.since, claimedIn: state.claimedIn };
-      this.#become(kept);
+      this.#become({ ...waiting, since: state.since, claimedIn: state.claimedIn });
       this.#call({ name: "find", find: { wish, since: state.since } });
     } else if (state.name === "paired") {
-      const { pair } = state.match;
-      this.#pairIsOver(state.match);
+      const over = this.#pairIsOver(state.match);
       this.#become(waiting);
-      this.#call({ name: "find", find: { wish, leaving: pair } });
+      this.#call({ name: "find", find: { wish, leaving: over.pair }, over });
     } else {
       this.#become(waiting);
       this.#call({ name: "find", find: { wish } });
@@ -344,16 +348,17 @@ class Turn {
 
   #leave(reason: EndReason): void {
     const { state } = this.session;
-    if (state.name === "paired") this.#pairIsOver(state.match);
+    const over = state.name === "paired" ? this.#pairIsOver(state.match) : undefined;
     this.#cancel("retry");
     this.#become(IDLE);
-    this.#call({ name: "leave", reason });
+    this.#call({ name: "leave", reason, over });
   }
 
   #block(pair: string, report?: { reason: ReportReason; details?: string }): void {
-    const { state, last } = this.session;
+    const { state, last, epoch } = this.session;
     const current = state.name === "paired" && state.match.pair === pair;
-    const recent = last?.pair === pair && this.#now - last.endedAt <= REPORT_AFTER_END_MS;
+    // A session that has moved here does not know what its last pair was; the store does.
+    const recent = last ? last.pair === pair && this.#now - last.endedAt <= REPORT_AFTER_END_MS : epoch > 1;
     if (!current && !recent) {
       this.#send(wrongPair(this.session));
       return;
@@ -367,11 +372,9 @@ class Turn {
       });
       return;
     }
-    if (current) {
-      this.#pairIsOver(state.match);
-      this.#become(IDLE);
-    }
-    this.#call(report ? { name: "block", pair, report } : { name: "block", pair });
+    const over = current ? this.#pairIsOver(state.match) : undefined;
+    if (current) this.#become(IDLE);
+    this.#call({ name: "block", pair, report, over });
   }
 
   // The connection
@@ -383,7 +386,8 @@ class Turn {
     this.effects.push({ do: "welcome", resumed });
     for (const raw of held) this.effects.push({ do: "relay", raw });
     if (state.name === "waiting") {
-      this.#become({ ...state, told: false });
+      const { offer: _ofAnotherPage, ...ticketed } = state;
+      this.#become({ ...ticketed, told: false });
       this.#askAgain(state);
     }
   }
@@ -395,168 +399,165 @@ class Turn {
     if (this.session.state.name === "waiting") this.#call({ name: "absent" });
   }
 
-  onForgotten(): void {
-    const { state, connected } = this.session;
-    if (state.name === "paired") this.#call({ name: "restore", match: state.match });
-    else if (state.name === "idle") this.#call({ name: "restore" });
-    else if (connected) this.#askAgain(state); // a `find` files what the store has lost
-    else this.#call({ name: "restore" });
-  }
-
-  #onRestored(call: Call, restored: "held" | "over" | "superseded"): void {
-    const { state } = this.session;
-    if (restored === "superseded") this.onSuperseded();
-    if (restored !== "over" || state.name !== "paired") return;
-    if (call.name !== "restore" || call.match?.pair !== state.match.pair) return;
-    this.#pairIsOver(state.match);
-    this.#become(IDLE);
-    this.#send({ type: "ended", pair: state.match.pair, reason: "lost" });
-  }
-
   onSuperseded(): void {
     if (this.session.connected) this.effects.push({ do: "close", code: CloseCode.superseded });
     this.#forget();
   }
 
+  /** Asks the store what is the case, and tells it what we know where it knows nothing. */
+  onForgotten(): void {
+    const { state, connected } = this.session;
+    if (isEnding(this.session)) return;
+    if (state.name === "waiting" && connected) this.#askAgain(state); // a `find` files what the store has lost
+    else this.#call(state.name === "paired" ? { name: "restore", match: state.match } : { name: "restore" });
+  }
+
   // What the other side says
 
   onNote(from: Partner, note: Note): void {
-    const { state, connected } = this.session;
     if (note.type === "matched") {
       const { type: _type, offer, ...match } = note;
       this.#claimed({ ...match, partner: from }, offer);
-      return;
-    }
-    const inPair = state.name === "paired" && state.match.pair === note.pair;
-    switch (note.type) {
-      case "confirmed":
-        if (inPair) {
-          this.#cancel("confirm");
-          this.session = { ...this.session, state: { ...state, confirmed: true } };
-        }
-        break;
-      case "refused":
-        if (inPair && !state.confirmed) this.#undo(state);
-        else if (state.name === "waiting" && connected) {
-          this.#call({ name: "undo", pair: note.pair, find: ticket(state) });
-        }
-        break;
-      case "ended":
-        if (inPair && !state.confirmed) this.#undo(state);
-        else if (inPair) {
-          this.#pairIsOver(state.match);
-          this.#become(IDLE);
-          this.#send({ type: "ended", pair: note.pair, reason: note.reason });
-        } else if (state.name === "waiting" && connected) {
-          this.#askAgain(state); // a claim that we never heard of has used up our ticket
-        }
-        break;
-      case "moved":
-        if (inPair)
-          this.session = { ...this.session, state: { ...state, match: { ...state.match, partner: from } } };
-        break;
-      case "signal":
-        break; // answered before, in `receive`
+    } else if (this.session.state.name === "paired" && this.session.state.match.pair === note.pair) {
+      this.#noteOfOurPair(this.session.state, from, note);
+    } else if (note.type === "refused" || note.type === "ended") {
+      this.#noteOfPastPair(from, note);
     }
   }
 
-  /** M2: another session has claimed this one. We take it only if our visitor is here and still waiting. */
-  #claimed(match: Match, offer: string | undefined): void {
-    const { state, connected } = this.session;
-    const known = state.name === "paired" && state.match.pair === match.pair;
-    if (!known && (state.name !== "waiting" || !connected)) {
-      this.#tell(match.partner, { type: "refused", pair: match.pair });
-      return;
+  #noteOfOurPair(state: Paired, from: Partner, note: Note): void {
+    switch (note.type) {
+      case "confirmed":
+        this.#confirm(state, from);
+        break;
+      case "moved":
+        this.#confirm(state, from);
+        break;
+      case "refused":
+        if (!state.confirmed) this.#undo(state);
+        else this.onForgotten();
+        break;
+      case "ended":
+        if (!state.confirmed) this.#undo(state);
+        // Not from where the other side lives: perhaps a node that has not heard that it lives elsewhere now.
+        else if (from.node !== state.match.partner.node) this.onForgotten();
+        else this.#ended(state.match, note.reason);
+        break;
+      case "matched":
+      case "signal":
+        break; // answered before
     }
-    this.#tell(match.partner, { type: "confirmed", pair: match.pair });
-    if (known || state.name !== "waiting") return;
-    this.#cancel("retry");
-    this.#dropQueued("find", "undo");
-    this.#become({ name: "paired", match, confirmed: true, wish: state.wish, since: state.since });
-    this.#sayMatched(match, offer === undefined ? {} : { offer });
+  }
+
+  /** A pair that we are not in, or not yet: a claim that we were never told of has used up our ticket. */
+  #noteOfPastPair(from: Partner, { type, pair }: { type: "refused" | "ended"; pair: string }): void {
+    const { state, connected, past } = this.session;
+    const news = !past.includes(pair);
+    this.#isOver(pair);
+    if (state.name !== "waiting" || !connected) return;
+    if (type === "refused" && news) this.#undoing(state, { pair, partner: from });
+    else this.#askAgain(state);
+  }
+
+  /** M2: another session has claimed this one. We take it only if our visitor is here and still waits for this. */
+  #claimed(match: Match, offer: string | undefined): void {
+    const { state, connected, past } = this.session;
+    if (state.name === "paired" && state.match.pair === match.pair) {
+      this.#confirm(state, match.partner);
+      this.#tell(match.partner, { type: "confirmed", pair: match.pair });
+    } else if (
+      state.name === "waiting" &&
+      connected &&
+      state.wish.mode === match.mode &&
+      !past.includes(match.pair) &&
+      !this.#isLeaving()
+    ) {
+      this.#tell(match.partner, { type: "confirmed", pair: match.pair });
+      this.#cancel("retry");
+      this.#dropQueued("find", "undo");
+      this.#become({ name: "paired", match, confirmed: true, wish: state.wish, since: state.since });
+      this.#sayMatched(match, offer === undefined ? {} : { offer });
+    } else {
+      this.#isOver(match.pair);
+      this.#tell(match.partner, { type: "refused", pair: match.pair });
+      // The store holds us for somebody who waits.
+      if (state.name === "idle" && !this.#isLeaving()) this.#call({ name: "leave", reason: "left" });
+      if (state.name === "paired") this.onForgotten();
+    }
+  }
+
+  #confirm(state: Paired, partner: Partner): void {
+    this.#cancel("confirm");
+    this.#become({ ...state, confirmed: true, match: { ...state.match, partner } });
   }
 
   // What the matcher answers
 
   onAnswer(answer: Answer): void {
-    const { calling: call } = this.session;
+    const { calling: call, outage } = this.session;
     if (call?.name !== answer.name) return;
-    this.session = { ...this.session, calling: undefined, outage: false };
-    switch (answer.name) {
-      case "find":
-      case "undo":
-        this.#onOutcome(answer.outcome);
-        if (call.name === "undo" && call.unreached)
-          this.#tellEnded({ pair: call.pair, partner: call.unreached }, "lost");
-        break;
-      case "leave":
-        if (answer.left) this.#tellEnded(answer.left, call.name === "leave" ? call.reason : "left");
-        break;
-      case "block":
-        this.#onBlocked(call, answer.blocked);
-        break;
-      case "end":
-        if (answer.left) this.#tellEnded(answer.left, "lost");
-        this.#forget();
-        break;
-      case "restore":
-        this.#onRestored(call, answer.restored);
-        break;
-      case "open":
-      case "absent":
-        break;
+    const outcome = "outcome" in answer ? answer.outcome : undefined;
+    if (outcome?.kind === "fenced") {
+      this.#timer("store", STORE_RETRY_MS);
+      return;
     }
-  }
-
-  #onOutcome(outcome: Outcome): void {
-    if (outcome.kind === "superseded") {
+    this.session = { ...this.session, calling: undefined, outage: false };
+    if (outcome?.kind === "superseded" || ("restored" in answer && answer.restored === "superseded")) {
       this.onSuperseded();
       return;
     }
-    if (outcome.kind !== "fenced" && outcome.kind !== "claimed" && outcome.left)
-      this.#tellEnded(outcome.left, "next");
-    const { state, connected, last } = this.session;
-    // The visitor has changed their mind meanwhile; the call that says so to the store is queued behind this one.
-    if (state.name !== "waiting") return;
-    switch (outcome.kind) {
-      case "matched":
-        if (connected) this.#matched(state, outcome.match);
-        else this.#tell(outcome.match.partner, { type: "refused", pair: outcome.match.pair });
-        break;
-      case "waiting":
+    const left = leftBy(answer);
+    if (left) {
+      this.#isOver(left.pair);
+      this.#tellEnded(left, endReason(call));
+    }
+    // The store may know nothing of it, and its other side hears of it all the same; during an outage it has heard.
+    const over = overBy(call);
+    if (over && over.pair !== left?.pair && !outage) this.#tellEnded(over, endReason(call));
+    if (outcome) this.#onOutcome(outcome);
+    else if (answer.name === "block") this.#onBlocked(call, answer.blocked);
+    else if (answer.name === "restore" && answer.restored === "over") this.#onRefuted(call);
+    else if (answer.name === "end") this.#forget();
+  }
+
+  #onOutcome(outcome: Exclude<Outcome, { kind: "fenced" | "superseded" }>): void {
+    const { state } = this.session;
+    if (this.#isLeaving()) return; // the call behind this one ends whatever came of it
+    if (state.name === "waiting") {
+      if (outcome.kind === "matched") this.#matched(state, outcome.match);
+      else if (this.session.queued.some(({ name }) => name === "find")) return; // the answer to that one counts
+      else if (outcome.kind === "waiting")
         this.#filed(state, outcome.since, outcome.relaxed, outcome.retryIn);
-        break;
-      case "claimed": {
-        const { pair } = outcome.match;
-        if (pair === last?.pair) {
-          // Our side has seen this pair end; the call of the other side that ends it in the store comes after ours.
-          this.#call({ name: "find", find: { ...ticket(state), leaving: pair } });
-        } else if (pair === state.claimedIn) {
-          this.#call({ name: "undo", pair, find: ticket(state) });
-        } else {
-          this.#become({ ...state, claimedIn: pair });
-          this.#timer("retry", CONFIRM_TIMEOUT_MS);
-        }
-        break;
-      }
-      case "fenced":
-        this.#timer("retry", STORE_RETRY_MS);
-        break;
+      else this.#claimedUnheard(state, outcome.match);
+    } else if (state.name === "idle") {
+      // The pair, and with it the search, has ended while the store was asked.
+      this.#call({ name: "leave", reason: "left" });
+    } else if (outcome.kind === "waiting") {
+      this.onForgotten(); // filed before the claim that made our pair, or after its end?
+    } else if (outcome.match.pair !== state.match.pair) {
+      this.#ended(state.match, "lost");
+      this.#call({ name: "leave", reason: "left" });
     }
   }
 
   #matched(state: Waiting, match: Match): void {
     const { offer, wish, since } = state;
-    this.#cancel("retry");
-    this.#dropQueued("find", "undo");
-    this.#become({ name: "paired", match, confirmed: false, wish, since });
-    this.#sayMatched(match, match.role === "offerer" ? { offerUsed: offer !== undefined } : {});
-    const { partner, ...theirs } = {
-      ...match,
-      role: match.role === "offerer" ? "answerer" : "offerer",
-    } as const;
-    this.#timer("confirm", CONFIRM_TIMEOUT_MS);
-    this.#tell(partner, { type: "matched", ...theirs, ...(offer === undefined ? {} : { offer }) });
+    const { pair, partner } = match;
+    if (this.session.past.includes(pair)) {
+      this.#askAgain(state);
+    } else if (!this.session.connected) {
+      this.#isOver(pair);
+      this.#tell(partner, { type: "refused", pair });
+    } else if (match.mode !== wish.mode) {
+      this.#undoing(state, { pair, partner });
+    } else {
+      this.#cancel("retry");
+      this.#dropQueued("find", "undo");
+      this.#become({ name: "paired", match, confirmed: false, wish, since });
+      this.#sayMatched(match, match.role === "offerer" ? { offerUsed: offer !== undefined } : {});
+      this.#timer("confirm", CONFIRM_TIMEOUT_MS);
+      this.#tellMatched(match, offer);
+    }
   }
 
   #filed(state: Waiting, since: number, relaxed: Relaxation[], retryIn: number): void {
@@ -569,6 +570,23 @@ class Turn {
     if (news) this.effects.push({ do: "waiting", since, relaxed });
   }
 
+  /** M2: somebody has claimed us and has two seconds to say so. */
+  #claimedUnheard(state: Waiting, { pair, partner }: Match): void {
+    const { connected, last, past } = this.session;
+    if (!connected) return;
+    const at = state.claimedIn?.pair === pair ? state.claimedIn.at : this.#now;
+    const remaining = at + CONFIRM_TIMEOUT_MS - this.#now;
+    if (pair === last?.pair) {
+      // Our side has seen this pair end; the call of the other side that ends it in the store comes after ours.
+      this.#call({ name: "find", find: { ...ticket(state), leaving: pair }, over: { pair, partner } });
+    } else if (past.includes(pair) || remaining <= 0) {
+      this.#undoing(state, { pair, partner });
+    } else {
+      this.#become({ ...state, claimedIn: { pair, at } });
+      this.#timer("retry", remaining);
+    }
+  }
+
   #onBlocked(call: Call, blocked: { left?: Left; partnerDevice: string } | null): void {
     if (call.name !== "block") return;
     if (!blocked) {
@@ -578,26 +596,32 @@ class Turn {
         message: "that pair is over for too long",
         field: "pair",
       });
-      return;
+    } else if (call.report) {
+      const { partnerDevice } = blocked;
+      this.effects.push({ do: "report", pair: call.pair, ...call.report, partnerDevice });
     }
-    if (blocked.left) this.#tellEnded(blocked.left, "blocked");
-    if (call.report) {
-      this.effects.push({
-        do: "report",
-        pair: call.pair,
-        ...call.report,
-        partnerDevice: blocked.partnerDevice,
-      });
+  }
+
+  /** The store knows our pair to be over. */
+  #onRefuted(call: Call): void {
+    const { state } = this.session;
+    if (call.name !== "restore" || state.name !== "paired" || call.match?.pair !== state.match.pair) return;
+    if (state.confirmed) {
+      this.#ended(state.match, "lost");
+      this.#call({ name: "leave", reason: "left" }); // whatever else the store believes of us
+    } else {
+      this.#undo(state);
     }
   }
 
   onUnanswered(): void {
-    const { calling, connected, outage, state, last } = this.session;
+    const { calling, connected, outage, state } = this.session;
+    if (!calling) return;
     this.#timer("store", STORE_RETRY_MS);
-    if (outage || !calling) return;
+    if (outage) return;
     this.session = { ...this.session, outage: true };
-    const reason = endReason(calling);
-    if (reason && last) this.#tellEnded(last, reason); // the other side need not wait for the store to come back
+    const over = overBy(calling);
+    if (over) this.#tellEnded(over, endReason(calling)); // they need not wait for the store to come back
     if (connected && state.name === "waiting") {
       this.#send({
         type: "error",
@@ -613,14 +637,15 @@ class Turn {
   onDue(timer: TimerName): void {
     const { state, connected, calling } = this.session;
     switch (timer) {
-      case "grace":
+      case "grace": {
         if (connected) return;
-        if (state.name === "paired") this.#pairIsOver(state.match);
+        const over = state.name === "paired" ? this.#pairIsOver(state.match) : undefined;
         this.#become(IDLE);
-        this.#call({ name: "end" });
+        this.#call({ name: "end", over });
         break;
+      }
       case "confirm":
-        if (state.name === "paired" && !state.confirmed) this.#undo(state, state.match.partner);
+        if (state.name === "paired" && !state.confirmed) this.#undo(state);
         break;
       case "retry":
         if (state.name === "waiting" && connected) this.#askAgain(state);
@@ -633,30 +658,53 @@ class Turn {
 
   // Parts of the above
 
-  /**
-   * The other side cannot be reached or did not take the match: back to the old place, without the visitor's doing.
-   * `unreached` is told that it is over once it is, should it have heard of the match after all.
-   */
-  #undo(state: Paired, unreached?: Partner): void {
-    const { wish, since, match } = state;
+  /** The other side can not be reached or did not take the match: back to the old place, without the visitor's doing. */
+  #undo({ wish, since, match: { pair, partner } }: Paired): void {
+    const state: Waiting = { name: "waiting", wish, since, relaxed: [], told: false };
     this.#cancel("confirm");
     this.effects.push({ do: "count", what: "undone" });
-    this.#become({ name: "waiting", wish, since, relaxed: [], told: false });
-    this.#call({
-      name: "undo",
-      pair: match.pair,
-      find: { wish, since },
-      ...(unreached ? { unreached } : {}),
-    });
+    this.#become(state);
+    this.#undoing(state, { pair, partner });
+  }
+
+  /**
+   * Its other side hears that it is over once the store has undone it: should it have heard of the match after all,
+   * it ends there; should it wait, its ticket is out of reach until it asks again.
+   */
+  #undoing(state: Waiting, over: Left): void {
+    this.#isOver(over.pair);
+    this.#dropQueued("find");
+    this.#call({ name: "undo", pair: over.pair, find: ticket(state), over });
+    if (!this.session.connected) this.#call({ name: "absent" });
   }
 
   #askAgain(state: Waiting): void {
     this.#call({ name: "find", find: ticket(state) });
   }
 
-  #pairIsOver({ pair, partner }: Match): void {
+  /** The pair has ended, and not by our visitor's doing. */
+  #ended(match: Match, reason: EndReason): void {
+    this.#pairIsOver(match);
+    this.#become(IDLE);
+    this.#send({ type: "ended", pair: match.pair, reason });
+  }
+
+  #pairIsOver({ pair, partner }: Match): Left {
     this.#cancel("confirm");
+    this.#isOver(pair);
     this.session = { ...this.session, held: [], last: { pair, partner, endedAt: this.#now } };
+    return { pair, partner };
+  }
+
+  #isOver(pair: string): void {
+    const past = [...this.session.past.filter((known) => known !== pair), pair].slice(-MAX_PAST_PAIRS);
+    this.session = { ...this.session, past };
+  }
+
+  /** Whether a call under way or behind it will take back what the visitor looked for before. */
+  #isLeaving(): boolean {
+    const { calling, queued } = this.session;
+    return [calling, ...queued].some((call) => call?.name === "leave" || call?.name === "end");
   }
 
   #become(state: Idle | Waiting | Paired): void {
@@ -666,15 +714,20 @@ class Turn {
   /** Queues a call, in place of those queued ones that it makes pointless. */
   #call(call: Call): void {
     let { queued } = this.session;
+    let added = call;
     if (call.name === "leave" || call.name === "end") {
+      const over = call.over ?? queued.map(overBy).findLast((left) => left !== undefined);
+      added = { ...call, over };
       queued = queued.filter(({ name }) => name === "open" || name === "block");
     } else if (call.name === "find" || call.name === "absent") {
       // A find that also ends a pair must not be lost.
       queued = queued.filter(
         (q) => q.name !== "absent" && (q.name !== "find" || q.find.leaving !== undefined),
       );
+    } else if (call.name === "restore") {
+      queued = queued.filter(({ name }) => name !== "restore");
     }
-    this.session = { ...this.session, queued: [...queued, call] };
+    this.session = { ...this.session, queued: [...queued, added] };
   }
 
   #dropQueued(...names: Call["name"][]): void {
@@ -691,8 +744,13 @@ class Turn {
     this.effects.push({ do: "call", call });
   }
 
-  #tellEnded(left: Left, reason: EndReason): void {
-    this.#tell(left.partner, { type: "ended", pair: left.pair, reason });
+  #tellEnded({ partner, pair }: Left, reason: EndReason): void {
+    this.#tell(partner, { type: "ended", pair, reason });
+  }
+
+  #tellMatched({ partner, ...match }: Match, offer?: string): void {
+    const role = match.role === "offerer" ? "answerer" : "offerer";
+    this.#tell(partner, { type: "matched", ...match, role, ...(offer === undefined ? {} : { offer }) });
   }
 
   #tell(partner: Partner, note: Note): void {
@@ -734,18 +792,28 @@ function ticket(state: Waiting): Find {
   return state.since === undefined ? { wish: state.wish } : { wish: state.wish, since: state.since };
 }
 
-/** Why the pair ends that this call ends, if it ends one. */
-function endReason(call: Call): EndReason | undefined {
+/** The pair that this call ends, as far as we know. */
+function overBy(call: Call): Left | undefined {
+  return "over" in call ? call.over : undefined;
+}
+
+/** The pair that the store has ended with this answer. */
+function leftBy(answer: Answer): Left | undefined {
+  if (answer.name === "leave" || answer.name === "end") return answer.left;
+  if (answer.name === "block") return answer.blocked?.left;
+  return "outcome" in answer && "left" in answer.outcome ? answer.outcome.left : undefined;
+}
+
+/** Why the pair ends that this call ends. */
+function endReason(call: Call): EndReason {
   switch (call.name) {
     case "find":
-      return call.find.leaving === undefined ? undefined : "next";
+      return "next";
     case "leave":
       return call.reason;
     case "block":
       return "blocked";
-    case "end":
-      return "lost";
     default:
-      return undefined;
+      return "lost";
   }
 }

@@ -1,0 +1,280 @@
+/** What a session does about being matched: both sides are told, or the match is undone. */
+import { expect, test } from "vitest";
+import {
+  answerer,
+  claimed,
+  claimer,
+  filed,
+  idle,
+  matched,
+  offerer,
+  STRANGER,
+  TEXT,
+  VIDEO,
+  waiting,
+} from "./play.ts";
+
+const OTHER = { session: "other", node: "n3" };
+
+// Claiming
+
+test("M2: who claims hears of it at once, tells the other side, and waits two seconds for its word", () => {
+  const me = waiting().finds().outcome(matched("p1"));
+  expect(me.sent).toMatchObject([{ type: "matched", pair: "p1", role: "offerer" }]);
+  expect(me.told).toEqual([
+    {
+      partner: STRANGER,
+      note: { type: "matched", pair: "p1", mode: "text", role: "answerer", common: { interests: [] } },
+    },
+  ]);
+  expect(me.timers.get("confirm")).toBe(me.now + 2_000);
+  expect(me.timers.has("retry")).toBe(false);
+});
+
+test("M2: confirmed, the pair is made", () => {
+  const me = claimer().hears({ type: "confirmed", pair: "p1" });
+  expect(me.state).toMatchObject({ name: "paired", confirmed: true });
+  expect(me.timers.has("confirm")).toBe(false);
+});
+
+test("M2: not confirmed within two seconds, the match is undone and the ticket goes back to its place", () => {
+  const me = claimer().due("confirm");
+  expect(me.state).toMatchObject({ name: "waiting", since: 500 });
+  expect(me.effects).toContainEqual({ do: "count", what: "undone" });
+  expect(me.calls).toMatchObject([{ name: "undo", pair: "p1", find: { wish: TEXT, since: 500 } }]);
+  me.outcome(filed(500));
+  expect(me.effects).toContainEqual({ do: "waiting", since: 500, relaxed: [] });
+  expect(me.told).toEqual([{ partner: STRANGER, note: { type: "ended", pair: "p1", reason: "lost" } }]);
+});
+
+test("M2: refused, the match is undone at once, and the other side hears when its ticket may be filed again", () => {
+  const me = claimer().hears({ type: "refused", pair: "p1" });
+  expect(me.state).toMatchObject({ name: "waiting", since: 500 });
+  expect(me.calls).toMatchObject([{ name: "undo", pair: "p1", find: { wish: TEXT, since: 500 } }]);
+  expect(me.timers.has("confirm")).toBe(false);
+  me.outcome(filed(500));
+  expect(me.told).toEqual([{ partner: STRANGER, note: { type: "ended", pair: "p1", reason: "lost" } }]);
+});
+
+test("M2: an undone match can be followed by the next one at once", () => {
+  const me = claimer()
+    .due("confirm")
+    .outcome(matched("p2", { partner: OTHER }));
+  expect(me.sent).toMatchObject([{ type: "matched", pair: "p2" }]);
+  expect(me.told).toMatchObject([
+    { partner: STRANGER, note: { type: "ended", pair: "p1" } },
+    { partner: OTHER, note: { type: "matched", pair: "p2" } },
+  ]);
+});
+
+test("M2: the other side has ended the pair before it could confirm: back to the old place", () => {
+  const me = claimer().hears({ type: "ended", pair: "p1", reason: "left" });
+  expect(me.state).toMatchObject({ name: "waiting", since: 500 });
+  expect(me.sent).toEqual([]);
+});
+
+test("a confirmation of another pair confirms nothing", () => {
+  expect(claimer("p2").hears({ type: "confirmed", pair: "p1" }).state).toMatchObject({ confirmed: false });
+});
+
+test("a confirmation that comes after the undoing is too late", () => {
+  const me = claimer().due("confirm").hears({ type: "confirmed", pair: "p1" });
+  expect(me.state.name).toBe("waiting");
+  expect(me.effects).toEqual([]);
+});
+
+test("M2: a match for a visitor who is not there any more is taken back, and the ticket stays away", () => {
+  const me = idle().finds().detaches().outcome(matched("p1"));
+  expect(me.notes).toContainEqual({ type: "refused", pair: "p1" });
+  expect(me.state.name).toBe("waiting");
+  expect(me.calls).toMatchObject([{ name: "absent" }]);
+});
+
+test("M5: a match of the mode that the visitor wants no more is taken back", () => {
+  const me = idle().finds(TEXT).finds(VIDEO).outcome(matched("p1"));
+  expect(me.sent).toEqual([]);
+  expect(me.state).toMatchObject({ name: "waiting", wish: VIDEO });
+  expect(me.calls).toMatchObject([{ name: "undo", pair: "p1", find: { wish: VIDEO } }]);
+  me.outcome(filed(500));
+  expect(me.notes).toEqual([{ type: "ended", pair: "p1", reason: "lost" }]);
+});
+
+// Being claimed
+
+test("M2: who is claimed hears of it and confirms", () => {
+  const me = waiting().claimed("p1");
+  expect(me.sent).toMatchObject([{ type: "matched", pair: "p1", role: "answerer" }]);
+  expect(me.told).toEqual([{ partner: STRANGER, note: { type: "confirmed", pair: "p1" } }]);
+  expect(me.state).toMatchObject({ name: "paired", match: { partner: STRANGER } });
+  expect(me.timers.has("retry")).toBe(false);
+});
+
+test("the same claim twice is confirmed twice and said once", () => {
+  const me = answerer().claimed("p1");
+  expect(me.notes).toEqual([{ type: "confirmed", pair: "p1" }]);
+  expect(me.sent).toEqual([]);
+});
+
+test.each([
+  ["idle", () => idle()],
+  ["absent", () => waiting().detaches()],
+  ["in another pair", () => offerer("p0")],
+  ["about to leave", () => waiting().says({ type: "leave" })],
+  ["leaving and looking anew", () => waiting().says({ type: "leave" }).finds()],
+])("M2: a claim that finds the visitor %s is refused", (_, scene) => {
+  const me = scene();
+  const { name } = me.state;
+  me.claimed("p1");
+  expect(me.told).toContainEqual({ partner: STRANGER, note: { type: "refused", pair: "p1" } });
+  expect(me.sent).toEqual([]);
+  expect(me.state.name).toBe(name);
+});
+
+test("M5: a claim in the mode that the visitor wants no more is refused", () => {
+  const me = waiting(TEXT).finds(VIDEO).claimed("p1", { mode: "text" });
+  expect(me.notes).toContainEqual({ type: "refused", pair: "p1" });
+  expect(me.state).toMatchObject({ name: "waiting", wish: VIDEO });
+});
+
+test("M8: a claim on somebody who looks for nobody shows that the store has a ticket too much: it goes", () => {
+  const me = idle().claimed("p1");
+  expect(me.notes).toEqual([{ type: "refused", pair: "p1" }]);
+  expect(me.calls).toMatchObject([{ name: "leave" }]);
+});
+
+test("a claim that crosses Next: the new ticket is what counts", () => {
+  // The claim was made after the store had done our Next, whose answer is still on its way.
+  const me = offerer("p0").finds().claimed("p1", {});
+  expect(me.state).toMatchObject({ name: "paired", match: { pair: "p1" } });
+  me.outcome(filed(2_000, { left: { pair: "p0", partner: OTHER } }));
+  expect(me.told).toEqual([{ partner: OTHER, note: { type: "ended", pair: "p0", reason: "next" } }]);
+  expect(me.state).toMatchObject({ name: "paired", match: { pair: "p1" } });
+});
+
+// What the store says of a claim before its maker does
+
+test("M2: claimed by somebody of whom nothing is heard for two seconds: undone, place kept, the other side told", () => {
+  const me = waiting().due("retry").outcome(claimed("p1"));
+  expect(me.timers.get("retry")).toBe(me.now + 2_000);
+  me.due("retry").outcome(claimed("p1"));
+  expect(me.calls).toMatchObject([{ name: "undo", pair: "p1", find: { wish: TEXT, since: 500 } }]);
+  me.outcome(filed(500));
+  expect(me.told).toEqual([{ partner: STRANGER, note: { type: "ended", pair: "p1", reason: "lost" } }]);
+});
+
+test("a change of mind does not cut short the two seconds that a claim has", () => {
+  const me = waiting().due("retry").outcome(claimed("p1")).passes(100).finds().outcome(claimed("p1"));
+  expect(me.calls).toEqual([]);
+  expect(me.timers.get("retry")).toBe(me.now + 1_900);
+});
+
+test("claimed, and then the claim arrives: taken", () => {
+  const me = waiting().due("retry").outcome(claimed("p1")).claimed("p1");
+  expect(me.state).toMatchObject({ name: "paired", match: { pair: "p1" } });
+  expect(me.timers.has("retry")).toBe(false);
+});
+
+test("claimed by the pair that we have just ended: that is left, not waited for", () => {
+  const me = offerer("p0")
+    .hears({ type: "ended", pair: "p0", reason: "left" })
+    .finds()
+    .outcome(claimed("p0"));
+  expect(me.calls).toMatchObject([{ name: "find", find: { wish: TEXT, leaving: "p0" } }]);
+});
+
+// A pair that is over stays over
+
+test("a claim that was undone before it arrived is refused", () => {
+  const me = waiting().due("retry").outcome(claimed("p1")).due("retry").outcome(claimed("p1"));
+  me.claimed("p1"); // while the undoing is under way
+  expect(me.notes).toEqual([{ type: "refused", pair: "p1" }]);
+  me.outcome(filed(500)).claimed("p1");
+  expect(me.notes).toEqual([{ type: "refused", pair: "p1" }]);
+  expect(me.state.name).toBe("waiting");
+});
+
+test("a claim that our own leave has ended before it arrived is refused", () => {
+  const me = waiting().says({ type: "leave" });
+  me.answered({ name: "leave", left: { pair: "p1", partner: STRANGER } });
+  me.finds().outcome(filed(900)).claimed("p1");
+  expect(me.notes).toEqual([{ type: "refused", pair: "p1" }]);
+  expect(me.state.name).toBe("waiting");
+});
+
+test("a claim whose end has overtaken it is refused", () => {
+  const me = waiting().hears({ type: "ended", pair: "p1", reason: "left" }).outcome(filed(500)).claimed("p1");
+  expect(me.notes).toEqual([{ type: "refused", pair: "p1" }]);
+  expect(me.state.name).toBe("waiting");
+});
+
+test("our own match whose end has overtaken the store's answer is not taken", () => {
+  const me = idle().finds().hears({ type: "ended", pair: "p1", reason: "lost" }).outcome(matched("p1"));
+  expect(me.sent).toEqual([]);
+  expect(me.state.name).toBe("waiting");
+  expect(me.calls).toMatchObject([{ name: "find" }]);
+});
+
+test("what is remembered of past pairs is bounded", () => {
+  const me = waiting();
+  for (let i = 0; i < 1_000; i++) me.hears({ type: "ended", pair: `p${i}`, reason: "left" });
+  expect(JSON.stringify(me.session).length).toBeLessThan(2_000);
+});
+
+// A find under way when the pair ends
+
+test("M8: a find that was under way when the claim came, and is answered after the pair's end, leaves no ticket", () => {
+  const me = waiting().due("retry").claimed("p1").hears({ type: "ended", pair: "p1", reason: "left" });
+  expect(me.state.name).toBe("idle");
+  me.outcome(filed(500));
+  expect(me.did("waiting")).toBe(false);
+  expect(me.calls).toMatchObject([{ name: "leave" }]);
+});
+
+test("M8: … and no pair", () => {
+  const me = waiting().due("retry").claimed("p1").hears({ type: "ended", pair: "p1", reason: "left" });
+  me.outcome(matched("p2", { partner: OTHER }));
+  expect(me.calls).toMatchObject([{ name: "leave" }]);
+  me.answered({ name: "leave", left: { pair: "p2", partner: OTHER } });
+  expect(me.told).toEqual([{ partner: OTHER, note: { type: "ended", pair: "p2", reason: "left" } }]);
+});
+
+test("the store matches somebody whose pair it has ended: the visitor hears the end, nobody hangs", () => {
+  const me = waiting()
+    .due("retry")
+    .claimed("p1")
+    .outcome(matched("p2", { partner: OTHER }));
+  expect(me.sent).toMatchObject([{ type: "ended", pair: "p1", reason: "lost" }]);
+  expect(me.state.name).toBe("idle");
+  expect(me.calls).toMatchObject([{ name: "leave" }]);
+});
+
+// In a pair
+
+test("the other side's end is said with its reason, and the session is idle", () => {
+  const me = answerer().hears({ type: "ended", pair: "p1", reason: "next" });
+  expect(me.sent).toEqual([{ type: "ended", pair: "p1", reason: "next" }]);
+  expect(me.state.name).toBe("idle");
+  expect(me.calls).toEqual([]);
+});
+
+test("the end of another pair ends nothing", () => {
+  const me = answerer().hears({ type: "ended", pair: "p0", reason: "left" });
+  expect(me.sent).toEqual([]);
+  expect(me.state.name).toBe("paired");
+});
+
+test("the end of a claim that was never heard of files the ticket again", () => {
+  const me = waiting().hears({ type: "ended", pair: "p1", reason: "left" });
+  expect(me.calls).toEqual([{ name: "find", find: { wish: TEXT, since: 500 } }]);
+});
+
+test("a claim that its own maker takes back is undone", () => {
+  const me = waiting().hears({ type: "refused", pair: "p1" });
+  expect(me.calls).toMatchObject([{ name: "undo", pair: "p1", find: { wish: TEXT, since: 500 } }]);
+});
+
+test("leave before the confirmation: the confirmation changes nothing", () => {
+  const me = claimer().says({ type: "leave" }).hears({ type: "confirmed", pair: "p1" });
+  expect(me.state.name).toBe("idle");
+  expect(me.timers.has("confirm")).toBe(false);
+});

@@ -1,0 +1,152 @@
+/** What a session does when the store is slow, away, or knows better. */
+import { expect, test } from "vitest";
+import {
+  answerer,
+  claimed,
+  filed,
+  idle,
+  matched,
+  offerer,
+  Play,
+  STRANGER,
+  TEXT,
+  VIDEO,
+  waiting,
+} from "./play.ts";
+
+// An outage
+
+test("a find is kept over an outage, said once, asked again, and answered when the store is back", () => {
+  const me = idle().finds().unanswered();
+  expect(me.sent).toMatchObject([{ type: "error", code: "unavailable" }]);
+  for (let i = 0; i < 5; i++) {
+    expect(me.due("store").calls).toEqual([{ name: "find", find: { wish: TEXT } }]);
+    expect(me.unanswered().sent).toEqual([]);
+  }
+  me.due("store").outcome(filed(9_000));
+  expect(me.effects).toContainEqual({ do: "waiting", since: 9_000, relaxed: [] });
+  expect(me.timers.has("store")).toBe(false);
+});
+
+test("the next outage is said again", () => {
+  const me = idle().finds().unanswered().due("store").outcome(filed(500)).due("retry").unanswered();
+  expect(me.sent).toMatchObject([{ code: "unavailable" }]);
+});
+
+test("an outage is nobody's business who does not wait for anything", () => {
+  expect(new Play().attaches(false).unanswered().sent).toEqual([]);
+  expect(waiting().says({ type: "leave" }).unanswered().sent).toEqual([]);
+});
+
+test.each([
+  ["Next", "next", () => offerer().finds()],
+  ["leave", "left", () => offerer().says({ type: "leave" })],
+  ["a block", "blocked", () => offerer().says({ type: "block", pair: "p1" })],
+  ["the end of the grace", "lost", () => offerer().detaches().due("grace")],
+] as const)("during an outage %s is told to the other side at once, and once", (_, reason, scene) => {
+  const me = scene().unanswered();
+  expect(me.notes).toEqual([{ type: "ended", pair: "p1", reason }]);
+  expect(me.due("store").unanswered().notes).toEqual([]);
+});
+
+test("an undoing that has to wait for the store is told at once to whom it concerns", () => {
+  const me = waiting().finds().outcome(matched("p1")).due("confirm").unanswered();
+  expect(me.notes).toEqual([{ type: "ended", pair: "p1", reason: "lost" }]);
+});
+
+test("an outage tells a partner of long ago nothing", () => {
+  const me = offerer()
+    .says({ type: "leave" })
+    .answered({ name: "leave", left: { pair: "p1", partner: STRANGER } });
+  me.finds().unanswered();
+  expect(me.told).toEqual([]);
+  me.says({ type: "leave" }).due("store").outcome(filed(500));
+  expect(me.calls).toMatchObject([{ name: "leave" }]);
+  expect(me.unanswered().told).toEqual([]);
+});
+
+test("a visitor who gives up during an outage is idle, and the store hears it when it is back", () => {
+  const me = idle().finds().unanswered().says({ type: "leave" });
+  expect(me.state.name).toBe("idle");
+  me.due("store").outcome(filed(500));
+  expect(me.did("waiting")).toBe(false);
+  expect(me.calls).toMatchObject([{ name: "leave" }]);
+});
+
+test("M2: a find whose answer was lost is asked again, and what it has claimed meanwhile is undone in two seconds", () => {
+  const me = idle().finds().unanswered().due("store").outcome(claimed("p1"));
+  expect(me.sent).toEqual([]);
+  me.due("retry").outcome(claimed("p1"));
+  expect(me.calls).toMatchObject([{ name: "undo", pair: "p1" }]);
+});
+
+test("a leave whose answer was lost still tells the other side", () => {
+  const me = answerer().says({ type: "leave" }).unanswered();
+  expect(me.notes).toEqual([{ type: "ended", pair: "p1", reason: "left" }]);
+});
+
+// A store that has lost what it knew
+
+test.each([
+  ["Next", "next", (me: Play) => me.finds().outcome(filed(900))],
+  ["leave", "left", (me: Play) => me.says({ type: "leave" }).answered({ name: "leave" })],
+  [
+    "block",
+    "blocked",
+    (me: Play) => me.says({ type: "block", pair: "p1" }).answered({ name: "block", blocked: null }),
+  ],
+  ["the end of the grace", "lost", (me: Play) => me.detaches().due("grace").answered({ name: "end" })],
+] as const)(
+  "%s ends a pair that the store knows nothing of, and the other side hears that",
+  (_, reason, play) => {
+    const me = play(offerer());
+    expect(me.told).toEqual([{ partner: STRANGER, note: { type: "ended", pair: "p1", reason } }]);
+  },
+);
+
+// A lease that ran out
+
+test.each([
+  ["a find", () => idle().finds(), "find"],
+  ["a Next", () => offerer().finds(), "find"],
+  ["an undoing", () => waiting().finds().outcome(matched("p1")).due("confirm"), "undo"],
+] as const)(
+  "%s that the store refuses because the node's lease ran out is asked again as it was",
+  (_, scene, name) => {
+    const me = scene();
+    const asked = me.calls[0];
+    expect(asked).toMatchObject({ name });
+    me.outcome({ kind: "fenced" });
+    expect(me.sent).toEqual([]);
+    expect(me.calls).toEqual([]);
+    expect(me.due("store").calls).toEqual([asked]);
+  },
+);
+
+// Elsewhere
+
+test("S3: an answer that the session is another node's now closes it here", () => {
+  const me = idle().finds().outcome({ kind: "superseded" });
+  expect(me.effects).toContainEqual({ do: "close", code: 4503 });
+  expect(me.did("forget")).toBe(true);
+  expect(me.unanswered().sent).toEqual([]);
+});
+
+// One call at a time
+
+test("calls go out one at a time and in order", () => {
+  const me = offerer().says({ type: "block", pair: "p1" }).finds().says({ type: "leave" }).finds(VIDEO);
+  me.answered({ name: "block", blocked: { partnerDevice: "d" } });
+  expect(me.calls).toMatchObject([{ name: "leave" }]);
+  me.answered({ name: "leave" });
+  expect(me.calls).toEqual([{ name: "find", find: { wish: VIDEO } }]);
+  me.outcome(filed(500));
+  expect(me.session.calling).toBeUndefined();
+  expect(me.session.queued).toEqual([]);
+});
+
+test("an answer to something else than was asked is nobody's", () => {
+  const me = idle().finds();
+  expect(me.answered({ name: "leave", left: { pair: "p1", partner: STRANGER } }).effects).toEqual([]);
+  expect(me.session.calling).toMatchObject({ name: "find" });
+});
