@@ -23,29 +23,32 @@ export function greeting({ config, urls, file, colors }: Greeting): string {
   const bold = (text: string): string => style(1, text);
   const dim = (text: string): string => style(2, text);
 
+  const row = (label: string, text: string, remark = ""): string =>
+    `  ${dim(label)}${" ".repeat(12 - label.length)}${text}${remark && `  ${dim(remark)}`}`;
+
   const { ice, page, data_dir } = config;
-  const [here, ...network] = urls;
-  const rows: (readonly [label: string, text: string, remark?: string])[] = [
-    ["Open", bold(here!), "on this machine"],
-    ...network.map((each) => ["", bold(each), "in your network, without camera: that needs HTTPS"] as const),
-    ["", ""],
-    ["Redis", "embedded", data_dir],
-    [
-      "STUN, TURN",
-      ice.urls.length === 0 ? "none" : ice.urls.join(", "),
-      ice.urls.length === 0 ? "only direct calls: see ice.urls" : undefined,
-    ],
-    ["Options", file ?? "defaults", "chatrandom config show tells all"],
-    ["", ""],
-    ["Next", "For visitors from elsewhere put a reverse proxy with HTTPS in front; the README has examples."],
-    ["", "Ctrl-C stops."],
+  const [here = "", ...network] = urls;
+  const open = [
+    row("Open", bold(here), "on this machine"),
+    ...network.map((url) => row("", bold(url), "in your network, without camera: that needs HTTPS")),
   ];
-  const lines = rows.map(([label, text, remark]) =>
-    `  ${dim(label.padEnd(12))}${text}${remark === undefined ? "" : `  ${dim(remark)}`}`.trimEnd(),
-  );
-  const title =
-    page.name === "ChatRandom" ? `ChatRandom ${VERSION}` : `${page.name}, by ChatRandom ${VERSION}`;
-  return `\n  ${bold(title)}\n\n${lines.join("\n")}\n\n`;
+  const on = [
+    row("Redis", "embedded", data_dir),
+    ice.urls.length === 0
+      ? row("STUN, TURN", "none", "only direct calls: see ice.urls")
+      : row("STUN, TURN", ice.urls.join(", ")),
+    row("Options", file ?? "defaults", "chatrandom config show tells all"),
+  ];
+  const next = [
+    row(
+      "Next",
+      "For visitors from elsewhere put a reverse proxy with HTTPS in front; the README has examples.",
+    ),
+    row("", "Ctrl-C stops."),
+  ];
+  const product = `ChatRandom ${VERSION}`;
+  const title = bold(page.name === "ChatRandom" ? product : `${page.name}, by ${product}`);
+  return `\n  ${title}\n\n${[open, on, next].map((rows) => rows.join("\n")).join("\n\n")}\n\n`;
 }
 
 /** How this machine and then others of the network open the page, when the server listens on `host`. */

@@ -39,7 +39,7 @@ export const serve = ({ env, out, completing }: Caller, ended: (code: 0 | 1) => 
       },
       ready: ({ host, port }) => {
         const urls = waysToOpen(host, port, networkInterfaces());
-        log.info({ url: urls[0], config: file }, `ready: ${urls[0]}`);
+        log.info({ url: urls[0], config: file }, "ready");
         if (!process.stdout.isTTY) return;
         const colors = process.stdout.hasColors() && !env.NO_COLOR;
         out(greeting({ config, urls, file, colors }));
