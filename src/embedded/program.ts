@@ -1,8 +1,8 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Logger } from "pino";
+import { realClock, type Clock } from "../clock.ts";
 import { Failure } from "../failure.ts";
-import { pause, realTimers, type Timers } from "./timers.ts";
 
 /** How to start a program. Asked before every start, so that a file that has been removed meanwhile is put back. */
 export interface Command {
@@ -33,7 +33,7 @@ export interface ProgramOptions {
   /** Whether it answers. Asked again and again from the start of the process on until it does. */
   answers(): Promise<boolean>;
   log: Pick<Logger, "debug" | "info" | "warn" | "error">;
-  timers?: Timers;
+  clock?: Clock;
 }
 
 /** How often a starting program is asked whether it answers. */
@@ -48,6 +48,9 @@ const LAST_WORDS_MS = 100;
 /** The pause before the next start, after so many ends in a row: 100 ms, doubling, 10 s at most. */
 export const restartDelay = (ends: number): number => Math.min(100 * 2 ** (ends - 1), 10_000);
 
+export const pause = (clock: Clock, ms: number): Promise<void> =>
+  new Promise((resolve) => clock.after(ms, resolve));
+
 /** One process of the program. */
 interface Run {
   child: ChildProcess;
@@ -55,7 +58,7 @@ interface Run {
   ended: Promise<string>;
 }
 
-function run(command: Command, log: ProgramOptions["log"], timers: Timers): Run {
+function run(command: Command, log: ProgramOptions["log"], clock: Clock): Run {
   const child = spawn(command.file, command.args, {
     // A session of its own: Ctrl-C reaches only us, and we stop it when nothing needs it any more.
     detached: true,
@@ -81,7 +84,7 @@ function run(command: Command, log: ProgramOptions["log"], timers: Timers): Run 
     child.once("exit", (code, killedBy) => {
       const tell = () => resolve([`exit ${code ?? killedBy}`, ...lines].join(" | "));
       // What it said last may still be in the pipe; a child of its own may hold the pipe open for long.
-      const cancel = timers.after(LAST_WORDS_MS, tell);
+      const cancel = clock.after(LAST_WORDS_MS, tell);
       child.once("close", () => {
         cancel();
         tell();
@@ -106,7 +109,7 @@ function signal(child: ChildProcess, name: NodeJS.Signals): void {
  * @throws Failure when it ends before that, with its last words.
  */
 export async function startProgram(options: ProgramOptions): Promise<RunningProgram> {
-  const { name, log, timers = realTimers } = options;
+  const { name, log, clock = realClock } = options;
   const listeners = new Set<(state: ProgramState) => void>();
   let state: ProgramState = "starting";
   let current: Run | undefined;
@@ -123,10 +126,10 @@ export async function startProgram(options: ProgramOptions): Promise<RunningProg
   async function follow(onUp: () => void): Promise<string> {
     const command = await options.command();
     if (stopping) return "stopped";
-    const { child, ended } = (current = run(command, log, timers));
+    const { child, ended } = (current = run(command, log, clock));
     let alive = true;
     void ended.then(() => (alive = false));
-    while (alive && !(await options.answers())) await Promise.race([ended, pause(timers, ASK_EVERY_MS)]);
+    while (alive && !(await options.answers())) await Promise.race([ended, pause(clock, ASK_EVERY_MS)]);
     if (alive && !stopping) {
       log.info({ pid: child.pid }, `${name} is up`);
       become("up");
@@ -142,18 +145,18 @@ export async function startProgram(options: ProgramOptions): Promise<RunningProg
     let wasUp = false;
     let ends = 0;
     while (!stopping) {
-      const started = timers.now();
+      const started = clock.now();
       const words = await follow(() => {
         wasUp = true;
         onFirstUp();
       }).catch((error: Error) => error.message);
       if (stopping) return;
       if (!wasUp) throw new Failure(`${name} does not start: ${words}`);
-      ends = timers.now() - started > HEALTHY_AFTER_MS ? 1 : ends + 1;
+      ends = clock.now() - started > HEALTHY_AFTER_MS ? 1 : ends + 1;
       const delay = restartDelay(ends);
       log.warn({ words, delay }, `${name} has ended; starting it again`);
       await new Promise<void>((resolve) => {
-        const cancel = timers.after(delay, resolve);
+        const cancel = clock.after(delay, resolve);
         endPause = () => {
           cancel();
           resolve();
@@ -167,7 +170,7 @@ export async function startProgram(options: ProgramOptions): Promise<RunningProg
     if (current) {
       const { child, ended } = current;
       signal(child, "SIGTERM");
-      const cancel = timers.after(STOP_WITHIN_MS, () => {
+      const cancel = clock.after(STOP_WITHIN_MS, () => {
         log.warn(`${name} does not end; killing it`);
         signal(child, "SIGKILL");
       });

@@ -5,9 +5,9 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { realClock, type Clock } from "../clock.ts";
 import { redisBinary } from "../redis/test-server.ts";
 import { serversOf, startEmbeddedRedis, valkey, type EmbeddedRedis } from "./redis.ts";
-import { realTimers } from "./timers.ts";
 
 const program = { ...valkey, content: () => readFileSync(redisBinary()) };
 const log = { debug() {}, info() {}, warn: vi.fn(), error() {} };
@@ -23,8 +23,8 @@ afterEach(async () => {
   rmSync(root, { recursive: true, force: true });
 });
 
-async function start(dataDir = join(root, "data"), timers = realTimers): Promise<EmbeddedRedis> {
-  const redis = await startEmbeddedRedis({ dataDir, maxMemory: 16 * 1024 ** 2, program, log, timers });
+async function start(dataDir = join(root, "data"), clock: Clock = realClock): Promise<EmbeddedRedis> {
+  const redis = await startEmbeddedRedis({ dataDir, maxMemory: 16 * 1024 ** 2, program, log, clock });
   running.push(redis);
   return redis;
 }
@@ -145,8 +145,8 @@ test("a server left over from an earlier run is ended, a hanging one too, and it
     expect(serversOf([first.path])).toEqual([leftOver.pid]);
     if (hanging) leftOver.kill("SIGSTOP");
     // A clock that runs a hundred times faster: the patience with a hanging one is over soon.
-    const hurried = { ...realTimers, now: () => performance.now() * 100 };
-    const redis = await start(join(root, "data"), hanging ? hurried : realTimers);
+    const hurried = { ...realClock, now: () => performance.now() * 100 };
+    const redis = await start(join(root, "data"), hanging ? hurried : realClock);
     await exited;
     expect(await command(redis.path, `GET left${hanging}`)).toBe("$4");
     await redis.stop();

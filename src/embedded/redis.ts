@@ -3,6 +3,7 @@ import { accessSync, constants, readdirSync, readFileSync, realpathSync, rmSync 
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { realClock, type Clock } from "../clock.ts";
 import { Failure } from "../failure.ts";
 import { asset } from "./assets.ts";
 import {
@@ -13,8 +14,7 @@ import {
   type EmbeddedProgram,
 } from "./extract.ts";
 import { lockDirectory } from "./lock.ts";
-import { startProgram, type ProgramOptions, type RunningProgram } from "./program.ts";
-import { pause, realTimers, type Timers } from "./timers.ts";
+import { pause, startProgram, type ProgramOptions, type RunningProgram } from "./program.ts";
 
 export interface EmbeddedRedisOptions {
   /** An absolute path; made when it is missing. */
@@ -24,7 +24,7 @@ export interface EmbeddedRedisOptions {
   log: ProgramOptions["log"];
   /** The server to run, when it is not the one in the executable. */
   program?: EmbeddedProgram;
-  timers?: Timers;
+  clock?: Clock;
 }
 
 /**
@@ -120,7 +120,7 @@ export function serversOf(sockets: readonly string[]): number[] {
 async function endLeftOvers(
   sockets: readonly string[],
   log: ProgramOptions["log"],
-  timers: Timers,
+  clock: Clock,
 ): Promise<void> {
   const signals = [
     { name: "SIGTERM", within: 3000 },
@@ -135,8 +135,8 @@ async function endLeftOvers(
         // It has just ended, or it is somebody else's, and then we say so below.
       }
     }
-    const deadline = timers.now() + within;
-    while (serversOf(sockets).length > 0 && timers.now() < deadline) await pause(timers, 10);
+    const deadline = clock.now() + within;
+    while (serversOf(sockets).length > 0 && clock.now() < deadline) await pause(clock, 10);
   }
   const [pid] = serversOf(sockets);
   if (pid)
@@ -166,12 +166,12 @@ function answers(path: string): Promise<boolean> {
  * to run programs from, the server does not start.
  */
 export async function startEmbeddedRedis(options: EmbeddedRedisOptions): Promise<EmbeddedRedis> {
-  const { maxMemory, log, timers = realTimers, program = valkey } = options;
+  const { maxMemory, log, clock = realClock, program = valkey } = options;
   const dataDir = prepareDataDir(options.dataDir);
   const unlock = await lockDirectory(dataDir);
   try {
     const paths = socketPaths(dataDir);
-    await endLeftOvers(paths, log, timers);
+    await endLeftOvers(paths, log, clock);
     const path = await chooseSocket(paths);
     const settings: Record<string, string> = {
       port: "0",
@@ -199,7 +199,7 @@ export async function startEmbeddedRedis(options: EmbeddedRedisOptions): Promise
       }),
       answers: () => answers(path),
       log,
-      timers,
+      clock,
     });
     return {
       ...redis,
