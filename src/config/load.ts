@@ -20,7 +20,7 @@ import { isList, splitList } from "./types.ts";
 import { type Given, notAllowed, summary, unknown } from "./wrong.ts";
 
 /** Variables with our prefix that are no options: the file's place, and what builds and tests understand. */
-const OTHER_VARIABLES = /^CHATRANDOM_(CONFIG|REDIS_SERVER|TURN_SERVER|(BUILD|TEST)_.*)$/;
+const OTHER_VARIABLES = /^CHATRANDOM_(CONFIG|REDIS_SERVER|TURN_SERVER|MODEL_RUNS|(BUILD|TEST)_.*)$/;
 
 export interface Sources {
   /** By the flag's name without dashes, every time it was given. `config` names the file. */
