@@ -1,0 +1,141 @@
+/**
+ * The door: a connection says `hello` and gets a session, its own again or a fresh one (S3, S5).
+ */
+import { CloseCode } from "../protocol/close-codes.ts";
+import type { ClientMessage, Hello } from "../protocol/messages.ts";
+import { deviceOf, newResumeToken, sessionIdOf } from "../session/resume-token.ts";
+import { isEnding, newSession, restoredSession } from "../session/session.ts";
+import type { Addresses } from "./addresses.ts";
+import type { Connection } from "./connection.ts";
+import type { NodeParts } from "./contracts.ts";
+import type { Seat } from "./hub.ts";
+import type { Sessions } from "./sessions.ts";
+
+/** Messages of a client that did not wait for its `welcome`, while the store is asked about its session. */
+const MAX_EARLY_MESSAGES = 16;
+const RESUME_RETRY_MS = 500;
+/** RFC 6455: "try again later". */
+const TRY_AGAIN_LATER = 1013;
+
+interface Early {
+  message: ClientMessage;
+  raw: Uint8Array;
+}
+
+export class Door {
+  readonly #parts: NodeParts;
+  readonly #sessions: Sessions;
+  readonly #addresses: Addresses;
+  readonly #onMessage: (connection: Connection, message: ClientMessage, raw: Uint8Array) => void;
+  readonly #opening = new Map<Connection, Early[]>();
+
+  /** `onMessage` is given what a client said before its `welcome`, once it is in. */
+  constructor(
+    parts: NodeParts,
+    sessions: Sessions,
+    addresses: Addresses,
+    onMessage: (connection: Connection, message: ClientMessage, raw: Uint8Array) => void,
+  ) {
+    this.#parts = parts;
+    this.#sessions = sessions;
+    this.#addresses = addresses;
+    this.#onMessage = onMessage;
+  }
+
+  hello(connection: Connection, hello: Hello): void {
+    const token = hello.resume;
+    if (token === undefined) {
+      this.#openFresh(connection, hello);
+      return;
+    }
+    const id = sessionIdOf(token);
+    const seat = this.#sessions.hub.get(id);
+    if (!seat) {
+      this.#opening.set(connection, []);
+      void this.#openElsewhere(connection, hello, token, id);
+    } else if (isEnding(seat.session)) {
+      this.#openFresh(connection, hello);
+    } else {
+      this.#parts.metrics.resumed("here");
+      this.#attach(seat, connection, true);
+    }
+  }
+
+  /** What a client says before it is in waits until it is. */
+  early(connection: Connection, message: ClientMessage, raw: Uint8Array): void {
+    const early = this.#opening.get(connection);
+    if (early && early.length < MAX_EARLY_MESSAGES) early.push({ message, raw });
+    else connection.refuse(1);
+  }
+
+  forget(connection: Connection): void {
+    this.#opening.delete(connection);
+  }
+
+  #openFresh(connection: Connection, hello: Hello): void {
+    const { rules, random, metrics, clock } = this.#parts;
+    const { hub } = this.#sessions;
+    const wait = this.#addresses.take(connection.address, "sessions", clock.now());
+    if (wait > 0 || hub.size >= rules.maxSessions) {
+      metrics.refused("too_many_sessions");
+      const message = "too many sessions at the moment";
+      connection.sendError({ code: "too_many_sessions", message, retryAfter: Math.ceil(wait) || 10 });
+      connection.close(TRY_AGAIN_LATER, message);
+      return;
+    }
+    const token = newResumeToken(random);
+    const id = sessionIdOf(token);
+    const session = newSession(id, hello.device === undefined ? id : deviceOf(hello.device));
+    this.#attach(hub.add(session, token), connection, false);
+  }
+
+  /** The token is none of this node's sessions: asks the store, for as long as it takes and the client stays. */
+  async #openElsewhere(connection: Connection, hello: Hello, token: string, id: string): Promise<void> {
+    const { matcher, metrics, clock, log } = this.#parts;
+    for (let told = false; connection.isOpen; told = true) {
+      try {
+        const found = await matcher.resume(id, this.#parts.id);
+        if (found) this.#takeOver(connection, found, token);
+        else if (connection.isOpen) this.#openFresh(connection, hello);
+        return;
+      } catch (error) {
+        metrics.storeFailed("resume");
+        log.debug({ err: error, call: "resume" }, "the store did not answer");
+        const message = "one moment, this goes on by itself";
+        if (!told) connection.sendError({ code: "unavailable", message, retryAfter: 1 });
+        await new Promise<void>((resolve) => void clock.after(RESUME_RETRY_MS, resolve));
+      }
+    }
+  }
+
+  #takeOver(
+    connection: Connection,
+    found: NonNullable<Awaited<ReturnType<NodeParts["matcher"]["resume"]>>>,
+    token: string,
+  ): void {
+    const { holder, resumed, previousNode } = found;
+    const { hub } = this.#sessions;
+    this.#parts.metrics.resumed("elsewhere");
+    let seat = hub.get(holder.session);
+    if (seat) {
+      // Two connections brought the same token at once; the store has raised the epoch for each.
+      hub.replace(seat, { ...seat.session, epoch: Math.max(seat.session.epoch, holder.epoch) });
+    } else {
+      seat = hub.add(restoredSession(holder.session, holder.device, holder.epoch, resumed), token);
+    }
+    this.#sessions.movedHere(seat, previousNode);
+    if (connection.isOpen) this.#attach(seat, connection, true);
+    else if (!seat.connection) this.#sessions.dispatch(seat, { type: "detached" });
+  }
+
+  #attach(seat: Seat, connection: Connection, resumed: boolean): void {
+    const older = seat.connection;
+    seat.connection = connection;
+    connection.session = seat.session.id;
+    older?.close(CloseCode.superseded, "this session has a newer connection");
+    this.#sessions.dispatch(seat, { type: "attached", resumed });
+    const early = this.#opening.get(connection);
+    this.#opening.delete(connection);
+    for (const { message, raw } of early ?? []) this.#onMessage(connection, message, raw);
+  }
+}

@@ -1,0 +1,262 @@
+/**
+ * The sessions of this node at work: steps them, runs the effects that their steps ask for, and carries notes between
+ * them, here and over the link.
+ */
+import type { Envelope } from "../links/link.ts";
+import type { Counts, Orphan } from "../matching/matcher.ts";
+import { PROTOCOL_VERSION } from "../protocol/messages.ts";
+import type { Welcome } from "../protocol/messages.ts";
+import type { Partner } from "../session/match.ts";
+import { step } from "../session/session.ts";
+import type { Answer, Call, Effect, Event, Note } from "../session/session.ts";
+import { ask } from "./ask.ts";
+import type { NodeParts } from "./contracts.ts";
+import { Hub } from "./hub.ts";
+import type { Seat } from "./hub.ts";
+
+export interface SessionsEvents {
+  /** The numbers that visitors are told. */
+  counts(): Counts;
+  /** The store says that this node's lease has run out. */
+  onFenced(): void;
+}
+
+export class Sessions {
+  readonly hub: Hub;
+  readonly #parts: NodeParts;
+  readonly #events: SessionsEvents;
+  readonly #notes: { to: string; from: Partner; note: Note }[] = [];
+  #delivering = false;
+
+  constructor(parts: NodeParts, events: SessionsEvents) {
+    this.#parts = parts;
+    this.#events = events;
+    this.hub = new Hub(parts.clock);
+  }
+
+  dispatch(seat: Seat, event: Event): void {
+    const { session, effects } = step(seat.session, event, this.#parts.clock.now(), this.#parts.rules);
+    if (session !== seat.session) this.hub.replace(seat, session);
+    for (const effect of effects) this.#run(seat, effect);
+    this.#deliverNotes();
+  }
+
+  /** The store may know nothing of this node's sessions: it is told again. */
+  forgotten(): void {
+    for (const seat of this.hub.seats()) this.dispatch(seat, { type: "forgotten" });
+  }
+
+  /** A session that was elsewhere lives here now: tells where it was, and the other side of its pair. */
+  movedHere(seat: Seat, previousNode: string): void {
+    const { id, epoch, state } = seat.session;
+    if (previousNode !== this.#parts.id) {
+      this.#parts.link.send(previousNode, { kind: "takeover", session: id, epoch });
+    }
+    if (state.name === "paired") {
+      const { pair, partner } = state.match;
+      this.#tell(partner, { session: id, node: this.#parts.id }, { type: "moved", pair });
+      this.#deliverNotes();
+    }
+  }
+
+  /** A dead node's session: its partner hears of it, or gets its ticket back if it never knew of the match. */
+  orphaned(node: string, { pair, partner, ended }: Orphan): void {
+    // "refused" takes back a match of which the other side was never told, and nothing else.
+    const note: Note = ended ? { type: "ended", pair, reason: "lost" } : { type: "refused", pair };
+    this.#tell(partner, { session: "", node }, note);
+    this.#deliverNotes();
+  }
+
+  receive(from: string, envelope: Envelope): void {
+    switch (envelope.kind) {
+      case "note":
+        this.#notes.push({
+          to: envelope.to,
+          from: { session: envelope.from, node: from },
+          note: envelope.note,
+        });
+        this.#deliverNotes();
+        break;
+      case "takeover": {
+        const seat = this.hub.get(envelope.session);
+        if (!seat || seat.session.epoch >= envelope.epoch) return;
+        const { state, held } = seat.session;
+        if (state.name === "paired" && held.length > 0) {
+          this.#parts.link.send(from, {
+            kind: "held",
+            session: envelope.session,
+            pair: state.match.pair,
+            frames: held,
+          });
+        }
+        this.dispatch(seat, { type: "superseded" });
+        break;
+      }
+      case "held": {
+        const seat = this.hub.get(envelope.session);
+        if (seat?.session.state.name !== "paired") return;
+        const { partner } = seat.session.state.match;
+        for (const raw of envelope.frames) {
+          this.dispatch(seat, {
+            type: "note",
+            from: partner,
+            note: { type: "signal", pair: envelope.pair, raw },
+          });
+        }
+        break;
+      }
+    }
+  }
+
+  #run(seat: Seat, effect: Effect): void {
+    const { connection, session } = seat;
+    switch (effect.do) {
+      case "relay":
+        connection?.sendRaw(effect.raw);
+        break;
+      case "tell":
+        this.#tell(effect.partner, { session: session.id, node: this.#parts.id }, effect.note);
+        break;
+      case "send":
+        connection?.send(effect.message);
+        break;
+      case "call":
+        void this.#call(seat, effect.call);
+        break;
+      case "timer":
+        this.hub.schedule(seat, effect.timer, effect.after, () => {
+          this.dispatch(seat, { type: "due", timer: effect.timer });
+        });
+        break;
+      case "cancel":
+        this.hub.cancel(seat, effect.timer);
+        break;
+      case "welcome":
+        connection?.send(this.#welcome(seat, effect.resumed));
+        break;
+      case "waiting":
+        for (const what of effect.relaxed) this.#parts.metrics.relaxed(what);
+        connection?.send({
+          type: "waiting",
+          since: effect.since,
+          ...this.#events.counts(),
+          relaxed: [...effect.relaxed],
+        });
+        break;
+      case "report":
+        void this.#report(seat, effect);
+        break;
+      case "count":
+        if (effect.what === "heldDropped") this.#parts.metrics.heldDropped();
+        else this.#parts.metrics.undone();
+        break;
+      case "close":
+        connection?.close(effect.code, "this session goes on elsewhere");
+        break;
+      case "forget":
+        this.hub.remove(seat);
+        break;
+    }
+  }
+
+  #welcome(seat: Seat, resumed: boolean): Welcome {
+    const { ice, settings } = this.#parts;
+    const { state } = seat.session;
+    return {
+      type: "welcome",
+      version: PROTOCOL_VERSION,
+      resume: seat.token,
+      resumed,
+      state: state.name,
+      ...(state.name === "paired"
+        ? {
+            pair: state.match.pair,
+            mode: state.match.mode,
+            role: state.match.role,
+            common: state.match.common,
+          }
+        : {}),
+      iceServers: ice.servers(seat.session.id),
+      iceTransportPolicy: ice.policy,
+      online: this.#events.counts().online,
+      settings,
+    };
+  }
+
+  async #call(seat: Seat, call: Call): Promise<void> {
+    const { matcher, metrics, log } = this.#parts;
+    const { id: session, device, epoch } = seat.session;
+    let answer: Answer;
+    try {
+      answer = await ask(matcher, { session, device, epoch, node: this.#parts.id }, call);
+    } catch (error) {
+      metrics.storeFailed(call.name);
+      log.debug({ err: error, call: call.name }, "the store did not answer");
+      this.dispatch(seat, { type: "unanswered" });
+      return;
+    }
+    if ("outcome" in answer) {
+      const { outcome } = answer;
+      if (outcome.kind === "matched")
+        metrics.matched(outcome.match.mode, outcome.waited, outcome.partnerWaited);
+      if (outcome.kind === "matched" || outcome.kind === "waiting") metrics.passedOver(outcome.passed);
+      if (outcome.kind === "fenced") this.#events.onFenced();
+    }
+    this.dispatch(seat, { type: "answer", answer });
+  }
+
+  async #report(seat: Seat, effect: Extract<Effect, { do: "report" }>): Promise<void> {
+    const { reports, metrics, wallClock, log } = this.#parts;
+    const { pair, reason, details, partnerDevice } = effect;
+    try {
+      await reports.add({
+        pair,
+        reason,
+        ...(details ? { details } : {}),
+        reporterDevice: seat.session.device,
+        reportedDevice: partnerDevice,
+        at: wallClock(),
+      });
+      metrics.reported();
+      seat.connection?.send({ type: "reported", pair });
+    } catch (error) {
+      log.warn({ err: error }, "a report could not be stored");
+      seat.connection?.sendError({
+        code: "unavailable",
+        message: "the report could not be stored, please send it again",
+      });
+    }
+  }
+
+  // Notes between sessions
+
+  #tell(partner: Partner, from: Partner, note: Note): void {
+    if (partner.node === this.#parts.id) {
+      if (note.type === "signal") this.#parts.metrics.signalRelayed("local");
+      this.#notes.push({ to: partner.session, from, note });
+      return;
+    }
+    if (note.type === "signal") this.#parts.metrics.signalRelayed("link");
+    this.#parts.link.send(partner.node, { kind: "note", to: partner.session, from: from.session, note });
+  }
+
+  /** One at a time and in order, so that no session is stepped in the middle of another one's effects. */
+  #deliverNotes(): void {
+    if (this.#delivering) return;
+    this.#delivering = true;
+    try {
+      for (let next = this.#notes.shift(); next; next = this.#notes.shift())
+        this.#deliver(next.to, next.from, next.note);
+    } finally {
+      this.#delivering = false;
+    }
+  }
+
+  #deliver(to: string, from: Partner, note: Note): void {
+    const seat = this.hub.get(to);
+    if (seat) this.dispatch(seat, { type: "note", from, note });
+    else if (note.type === "matched") {
+      this.#tell(from, { session: to, node: this.#parts.id }, { type: "refused", pair: note.pair });
+    }
+  }
+}
