@@ -38,7 +38,9 @@ const REDIS_TIMEOUT_MS = 10_000;
 export async function run(config: Config, log: Logger): Promise<Running> {
   const undo: (() => Promise<void> | void)[] = [];
   let stopping: Promise<void> | undefined;
+  let ending = false;
   const endAll = async (): Promise<void> => {
+    ending = true;
     for (const end of undo.splice(0).reverse()) await end();
   };
 
@@ -51,7 +53,9 @@ export async function run(config: Config, log: Logger): Promise<Running> {
     undo.push(() => embedded.stop());
     const redis = connectRedis(embedded.path, {
       onUp: () => log.debug({}, "connected to Redis"),
-      onDown: (reason) => log.warn({ reason }, "Redis is away; calls go on, searches wait for it"),
+      onDown: (reason) => {
+        if (!ending) log.warn({ reason }, "Redis is away; calls go on, searches wait for it");
+      },
     });
     undo.push(() => redis.close());
     await redis.check(REDIS_TIMEOUT_MS);
