@@ -14,7 +14,12 @@ export type ServerLink =
   | { state: "connecting" }
   | { state: "open" }
   | { state: "reconnecting"; attempt: number }
-  | { state: "closed"; why: "banned" | "violation" | "flooding" | "superseded" | "notAdmitted"; until?: number | null; reason?: string };
+  | {
+      state: "closed";
+      why: "banned" | "violation" | "flooding" | "superseded" | "notAdmitted";
+      until?: number | null;
+      reason?: string;
+    };
 
 /** Whether and why there is no own picture or sound. Text chat works in all of them. */
 export type MediaState =
