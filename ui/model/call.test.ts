@@ -1,0 +1,373 @@
+import fc from "fast-check";
+import { beforeEach, describe, expect, test } from "vitest";
+import { ATTEMPT_MS, DISCONNECTED_MS, FAILED_AFTER_MS } from "./call.ts";
+import { TwoPages } from "./testing/two-pages.ts";
+import { settle } from "./testing/fakes.ts";
+
+let pages: TwoPages;
+
+beforeEach(() => {
+  pages = new TwoPages();
+});
+
+const offers = () => pages.offerer.sent.filter((signal) => "description" in signal);
+const answers = () => pages.answerer.sent.filter((signal) => "description" in signal);
+
+describe("a match", () => {
+  test("connects: the offerer offers, the answerer answers, nobody else offers", async () => {
+    pages.match();
+    await pages.clock.pass(100);
+    expect(pages.connected).toBe(true);
+    for (const { states } of [pages.offerer, pages.answerer])
+      expect(states).toEqual(["connecting", "connected"]);
+    expect(offers()).toMatchObject([{ description: { type: "offer" }, generation: 1 }]);
+    expect(answers()).toMatchObject([{ description: { type: "answer" }, generation: 1 }]);
+    expect(pages.network.open).toHaveLength(2);
+    expect(pages.clock.pending).toBe(0);
+  });
+
+  test("with the offer on board needs no offer more", async () => {
+    const spare = pages.offerer.newPeer();
+    const offer = await spare.offer();
+    await spare.gather();
+    pages.offerer.begin({ kind: "matched", spare, offerUsed: true });
+    pages.answerer.begin({ kind: "matched", spare: null, offerUsed: false, offer });
+    await pages.clock.pass(25);
+    expect(pages.connected).toBe(true);
+    expect(offers()).toEqual([]);
+    expect(pages.network.connections).toHaveLength(2);
+  });
+
+  test("uses the offer made ahead also when it did not travel with find", async () => {
+    const spare = pages.offerer.newPeer();
+    const offer = await spare.offer();
+    pages.offerer.begin({ kind: "matched", spare, offerUsed: false });
+    pages.answerer.begin({ kind: "matched", spare: null, offerUsed: false });
+    await pages.clock.pass(100);
+    expect(pages.connected).toBe(true);
+    expect(offers()).toMatchObject([{ description: { sdp: offer } }]);
+    expect(pages.network.connections).toHaveLength(2);
+  });
+
+  test("whose offer is nobody's any more is offered again, and the answer to the lost one is dropped", async () => {
+    const gone = pages.offerer.newPeer();
+    const offer = await gone.offer();
+    gone.close();
+    pages.offerer.begin({ kind: "matched", spare: null, offerUsed: true });
+    pages.answerer.begin({ kind: "matched", spare: null, offerUsed: false, offer });
+    await pages.clock.pass(100);
+    expect(pages.connected).toBe(true);
+    expect(offers()).toMatchObject([{ generation: 2 }]);
+    expect(pages.network.open).toHaveLength(2);
+  });
+
+  test("waits for an answerer who is told later", async () => {
+    pages.offerer.begin({ kind: "matched", spare: null, offerUsed: false });
+    await pages.clock.pass(5);
+    pages.answerer.begin({ kind: "matched", spare: null, offerUsed: false });
+    await pages.clock.pass(100);
+    expect(pages.connected).toBe(true);
+  });
+});
+
+describe("the watchdog", () => {
+  test("builds a connection that hangs anew, of a higher generation", async () => {
+    pages.network.hangs = true;
+    pages.match();
+    await pages.clock.pass(100);
+    pages.network.hangs = false;
+    await pages.clock.pass(ATTEMPT_MS + 100);
+    expect(pages.connected).toBe(true);
+    expect(offers()).toMatchObject([{ generation: 1 }, { generation: 2 }]);
+    expect(pages.network.open).toHaveLength(2);
+  });
+
+  test.each(["offer", "answer"])("makes up for a lost %s", async (type) => {
+    let lost = 0;
+    pages.loses = (signal) => "description" in signal && signal.description.type === type && lost++ === 0;
+    pages.match();
+    await pages.clock.pass(ATTEMPT_MS + 100);
+    expect(pages.connected).toBe(true);
+    expect(pages.network.open).toHaveLength(2);
+  });
+
+  test("says failed when nothing helps, goes on trying for a while, and stops then", async () => {
+    pages.network.works = false;
+    pages.match();
+    await pages.clock.pass(FAILED_AFTER_MS);
+    expect([pages.offerer.call.state, pages.answerer.call.state]).toEqual(["failed", "failed"]);
+    await pages.clock.pass(3_600_000);
+    expect(pages.clock.pending).toBe(0);
+    expect(pages.network.connections.length).toBeLessThan(40);
+    expect(pages.network.open.length).toBe(2);
+  });
+
+  test("a call that failed may yet come about", async () => {
+    pages.network.works = false;
+    pages.match();
+    await pages.clock.pass(FAILED_AFTER_MS);
+    pages.network.works = true;
+    await pages.clock.pass(2 * ATTEMPT_MS);
+    expect(pages.connected).toBe(true);
+    expect(pages.offerer.states).toEqual(["connecting", "failed", "connected"]);
+  });
+
+  test("tries again when the browser refuses a connection", async () => {
+    const { newConnection } = pages.network;
+    Object.assign(pages.network, {
+      newConnection: () => {
+        throw new Error("too many");
+      },
+    });
+    const refused = new TwoPages();
+    Object.assign(refused.network, { newConnection: pages.network.newConnection });
+    refused.match();
+    await refused.clock.pass(100);
+    Object.assign(refused.network, { newConnection: newConnection.bind(refused.network) });
+    await refused.clock.pass(2 * ATTEMPT_MS);
+    expect(refused.offerer.call.state).toBe("connected");
+  });
+});
+
+describe("an interruption", () => {
+  beforeEach(async () => {
+    pages.match();
+    await pages.clock.pass(100);
+  });
+
+  test("that heals by itself is not even shown", async () => {
+    pages.network.cut("disconnected");
+    await pages.clock.pass(DISCONNECTED_MS - 1);
+    for (const connection of pages.network.open) connection.move("connected");
+    await pages.clock.pass(60_000);
+    expect(pages.offerer.states).toEqual(["connecting", "connected"]);
+    expect(offers()).toHaveLength(1);
+  });
+
+  test.each(["disconnected", "failed"] as const)("(%s) is healed by an ICE restart", async (state) => {
+    const before = [...pages.network.open];
+    pages.network.cut(state);
+    await pages.clock.pass(DISCONNECTED_MS + 100);
+    expect(pages.connected).toBe(true);
+    expect(pages.offerer.states).toEqual(["connecting", "connected", "interrupted", "connected"]);
+    expect(pages.network.open).toEqual(before);
+    expect(offers()).toMatchObject([{ generation: 1 }, { generation: 1 }]);
+    await pages.clock.pass(60_000);
+    expect(offers()).toHaveLength(2);
+  });
+
+  test("that only the answerer notices is healed as well: it asks", async () => {
+    await pages.clock.pass(10_000);
+    pages.answerer.connection?.move("failed");
+    await pages.clock.pass(500);
+    expect(pages.answerer.sent).toContainEqual({ restart: "ice", generation: 1 });
+    expect(pages.connected).toBe(true);
+    await pages.clock.pass(60_000);
+    expect(pages.connected).toBe(true);
+    expect(offers()).toHaveLength(2);
+  });
+
+  test("that an ICE restart does not heal gets a new connection", async () => {
+    pages.network.works = false;
+    pages.network.cut("failed");
+    await pages.clock.pass(5_000);
+    pages.network.works = true;
+    await pages.clock.pass(2 * ATTEMPT_MS);
+    expect(pages.connected).toBe(true);
+    expect(pages.offerer.call.remembered.generation).toBe(2);
+    expect(pages.network.open).toHaveLength(2);
+    // The stream of the connection that is gone is taken off, then the next one comes.
+    expect(pages.offerer.streams.map((stream) => stream !== null)).toEqual([true, false, true]);
+  });
+
+  test("while the node is away waits for it", async () => {
+    pages.offerer.setReachable(false);
+    pages.network.cut("failed");
+    await pages.clock.pass(60_000);
+    expect(pages.offerer.call.state).toBe("interrupted");
+    expect(pages.network.connections).toHaveLength(2);
+    pages.offerer.setReachable(true);
+    await pages.clock.pass(100);
+    expect(pages.connected).toBe(true);
+  });
+});
+
+describe("a broken socket", () => {
+  test("does not touch a call that runs", async () => {
+    pages.match();
+    await pages.clock.pass(100);
+    pages.offerer.setReachable(false);
+    pages.answerer.setReachable(false);
+    await pages.clock.pass(60_000);
+    pages.offerer.setReachable(true);
+    pages.answerer.setReachable(true);
+    await pages.clock.pass(60_000);
+    expect(pages.connected).toBe(true);
+    expect(pages.network.connections).toHaveLength(2);
+  });
+
+  test.each(["offerer", "answerer"] as const)(
+    "of the %s while connecting begins the step again",
+    async (role) => {
+      pages.match();
+      pages[role].setReachable(false);
+      await pages.clock.pass(3_000);
+      pages[role].setReachable(true);
+      await pages.clock.pass(100);
+      expect(pages.connected).toBe(true);
+      expect(pages.network.open).toHaveLength(2);
+    },
+  );
+});
+
+describe("a reload", () => {
+  test.each(["offerer", "answerer"] as const)(
+    "of the %s builds the call anew, of a higher generation",
+    async (role) => {
+      pages.match();
+      await pages.clock.pass(10_000);
+      pages[role].reload();
+      await pages.clock.pass(100);
+      expect(pages.connected).toBe(true);
+      expect([pages.offerer.call.remembered.generation, pages.answerer.call.remembered.generation]).toEqual([
+        2, 2,
+      ]);
+      expect(pages.network.open).toHaveLength(2);
+    },
+  );
+
+  test("right after the match does so too", async () => {
+    pages.match();
+    await pages.clock.pass(15);
+    pages.answerer.reload();
+    await pages.clock.pass(ATTEMPT_MS + 100);
+    expect(pages.connected).toBe(true);
+  });
+});
+
+describe("what a stranger sends", () => {
+  test("out of role is dropped: an answerer's offer, an offerer's answer", async () => {
+    pages.match();
+    await pages.clock.pass(100);
+    const sdp = "v=0\r\na=ice-ufrag:9.9\r\n";
+    pages.offerer.call.receive({ description: { type: "offer", sdp }, generation: 9 });
+    pages.answerer.call.receive({ description: { type: "answer", sdp }, generation: 1 });
+    pages.answerer.call.receive({ restart: "connection", generation: 1 });
+    await pages.clock.pass(60_000);
+    expect(pages.connected).toBe(true);
+    expect(pages.network.connections).toHaveLength(2);
+  });
+
+  test("of a past generation is dropped", async () => {
+    pages.match();
+    await pages.clock.pass(10_000);
+    const late = [...pages.offerer.sent];
+    const lateAnswers = [...pages.answerer.sent];
+    pages.offerer.reload();
+    await pages.clock.pass(100);
+    for (const signal of late) pages.answerer.call.receive(signal);
+    for (const signal of lateAnswers) pages.offerer.call.receive(signal);
+    await pages.clock.pass(60_000);
+    expect(pages.connected).toBe(true);
+    expect(pages.network.connections).toHaveLength(4);
+  });
+
+  test("costs a bounded amount of work, however much it is", async () => {
+    pages.match();
+    await pages.clock.pass(100);
+    for (let i = 0; i < 1_000; i++) {
+      pages.answerer.call.receive({
+        description: { type: "offer", sdp: `v=0\r\na=ice-ufrag:x${i}\r\n` },
+        generation: 2 + i,
+      });
+      pages.offerer.call.receive({ restart: "connection", generation: i });
+      pages.offerer.call.receive({ restart: "ice", generation: 1 });
+      await settle();
+    }
+    expect(pages.network.connections.length).toBeLessThan(12);
+    expect(pages.network.open.length).toBe(2);
+  });
+
+  test("may be anything", async () => {
+    pages.match();
+    await pages.clock.pass(100);
+    fc.assert(
+      fc.property(fc.anything(), (data) => {
+        pages.offerer.call.receive(data);
+        pages.answerer.call.receive(data);
+      }),
+      { seed: 1, numRuns: 500 },
+    );
+    expect(pages.connected).toBe(true);
+  });
+});
+
+test("a closed call says nothing more and leaves nothing behind", async () => {
+  pages.match();
+  await pages.clock.pass(15);
+  const { connection } = pages.offerer;
+  const { states, sent } = pages.offerer;
+  const late = { onconnectionstatechange: connection?.onconnectionstatechange, ontrack: connection?.ontrack };
+  pages.offerer.call.close();
+  pages.answerer.call.close();
+  const before = [states.length, sent.length];
+  late.onconnectionstatechange?.();
+  pages.offerer.call.receive({ restart: "connection", generation: 1 });
+  pages.offerer.call.setReachable(false);
+  pages.offerer.call.setReachable(true);
+  await pages.clock.pass(3_600_000);
+  expect([states.length, sent.length]).toEqual(before);
+  expect(pages.network.open).toEqual([]);
+  expect(pages.clock.pending).toBe(0);
+});
+
+test("whatever happens for a while, the two end connected to each other, with nothing left over", async () => {
+  const role = fc.constantFrom("offerer" as const, "answerer" as const);
+  const event = fc.oneof(
+    fc.record({ kind: fc.constant("reload" as const), role }),
+    fc.record({ kind: fc.constant("socket" as const), role, up: fc.boolean() }),
+    fc.record({
+      kind: fc.constant("cut" as const),
+      state: fc.constantFrom("disconnected" as const, "failed" as const),
+    }),
+    fc.record({ kind: fc.constant("hangs" as const), hangs: fc.boolean() }),
+    fc.record({ kind: fc.constant("works" as const), works: fc.boolean() }),
+    fc.record({ kind: fc.constant("latency" as const), ms: fc.integer({ min: 0, max: 2_000 }) }),
+    fc.record({ kind: fc.constant("loses" as const), every: fc.integer({ min: 0, max: 4 }) }),
+  );
+  const script = fc.array(fc.record({ after: fc.integer({ min: 0, max: 4_000 }), event }), { maxLength: 12 });
+  await fc.assert(
+    fc.asyncProperty(script, fc.boolean(), async (steps, onBoard) => {
+      const run = new TwoPages();
+      if (onBoard) {
+        const spare = run.offerer.newPeer();
+        const offer = await spare.offer();
+        run.offerer.begin({ kind: "matched", spare, offerUsed: true });
+        run.answerer.begin({ kind: "matched", spare: null, offerUsed: false, offer });
+        await spare.gather();
+      } else {
+        run.match();
+      }
+      let count = 0;
+      for (const { after, event: happens } of steps) {
+        await run.clock.pass(after);
+        if (happens.kind === "reload") run[happens.role].reload();
+        if (happens.kind === "socket") run[happens.role].setReachable(happens.up);
+        if (happens.kind === "cut") run.network.cut(happens.state);
+        if (happens.kind === "hangs") run.network.hangs = happens.hangs;
+        if (happens.kind === "works") run.network.works = happens.works;
+        if (happens.kind === "latency") run.latency = happens.ms;
+        if (happens.kind === "loses") run.loses = () => happens.every > 0 && count++ % happens.every === 0;
+      }
+      Object.assign(run, { latency: 10, loses: () => false });
+      Object.assign(run.network, { hangs: false, works: true });
+      for (const page of [run.offerer, run.answerer]) page.setReachable(true);
+      await run.clock.pass(60_000);
+      expect(run.connected).toBe(true);
+      expect(run.network.open).toHaveLength(2);
+      expect(run.clock.pending).toBe(0);
+      expect(run.offerer.call.remembered.generation).toBe(run.answerer.call.remembered.generation);
+    }),
+    { seed: 7, numRuns: 300 },
+  );
+});
