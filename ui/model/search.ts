@@ -1,0 +1,94 @@
+/**
+ * Looking for a partner: one `find` with what the visitor prefers and an offer made ahead, repeated when the node asks
+ * for patience, until the node answers by `waiting` or `matched`.
+ */
+import { MAX_OFFER_BYTES } from "../../src/protocol/limits.ts";
+import type { ErrorMessage, Find, Mode } from "../../src/protocol/messages.ts";
+import type { Clock } from "./clock.ts";
+import type { Spare } from "./spare.ts";
+import type { Preferences } from "./state.ts";
+
+export interface SearchSetup {
+  clock: Clock;
+  random(): number;
+  spare: Spare;
+  preferences(): Preferences;
+  /** Whether it can be sent now; if not, the next `welcome` begins the search again. */
+  canSend(): boolean;
+  send(find: Find): void;
+}
+
+/** A `find` waits this long for its offer; without one the match takes a round trip more. */
+export const OFFER_MS = 300;
+const LEAST_RETRY_S = 0.5;
+/** A node whose store is away keeps a `find` and answers it later, unless it says that it was dropped. */
+const KEPT_S = 10;
+const MOST_RETRY_S = 60;
+
+export class Search {
+  readonly #setup: SearchSetup;
+  #unanswered: Find | null = null;
+  #stopRetry = () => {};
+  /** Counts beginnings and ends, so that what waits for an offer knows whether it is still wanted. */
+  #turn = 0;
+
+  constructor(setup: SearchSetup) {
+    this.#setup = setup;
+  }
+
+  /** Asks for a partner, or, while waiting, for another kind of partner. At once when the offer is there. */
+  begin(mode: Mode): void {
+    this.end();
+    const turn = this.#turn;
+    const { clock, spare } = this.#setup;
+    if (spare.offer(mode) !== null) return this.#find(mode);
+    let gone = false;
+    const go = () => {
+      stop();
+      if (!gone && turn === this.#turn) this.#find(mode);
+      gone = true;
+    };
+    const stop = clock.after(OFFER_MS, go);
+    void spare.prepare(mode).then(go);
+  }
+
+  /** The node answered, or nobody looks any more. */
+  end(): void {
+    this.#turn += 1;
+    this.#unanswered = null;
+    this.#stopRetry();
+  }
+
+  /** The node refused something; when it was the `find`, this finds a way. */
+  refused({ code, retryAfter }: ErrorMessage): void {
+    const find = this.#unanswered;
+    if (!find) return;
+    const { clock, random, send } = this.#setup;
+    if (code === "rate_limited" || code === "unavailable") {
+      const least = code === "unavailable" ? KEPT_S : LEAST_RETRY_S;
+      const seconds = Math.min(MOST_RETRY_S, Math.max(least, retryAfter ?? 0)) * (1 + random() / 4);
+      this.#stopRetry();
+      this.#stopRetry = clock.after(seconds * 1000, () => this.begin(find.mode));
+    } else if (code === "invalid_message" && Object.keys(find).length > 2) {
+      // The node would refuse the same again: anybody at all is better than nobody for ever.
+      this.#unanswered = { type: "find", mode: find.mode };
+      send(this.#unanswered);
+    }
+  }
+
+  #find(mode: Mode): void {
+    const { spare, preferences, canSend, send } = this.#setup;
+    if (!canSend()) return;
+    const { interests, languages, strict } = preferences();
+    const find: Find = { type: "find", mode };
+    if (interests.length > 0) find.interests = interests;
+    if (languages.length > 0) find.languages = languages;
+    if (strict && (find.interests || find.languages)) find.strict = true;
+    const offer = spare.offer(mode);
+    // Session descriptions are ASCII, so characters are bytes.
+    if (offer !== null && offer.length <= MAX_OFFER_BYTES) find.offer = offer;
+    this.#unanswered = find;
+    if (find.offer) spare.sent();
+    send(find);
+  }
+}

@@ -1,0 +1,332 @@
+/** One page, and a node whose every word is given. */
+import { beforeEach, expect, test } from "vitest";
+import type { Welcome } from "../../src/protocol/messages.ts";
+import { OFFER_MS } from "./search.ts";
+import type { Store } from "./state.ts";
+import { createStore } from "./store.ts";
+import { FakeBrowser } from "./testing/fake-browser.ts";
+import { FakeClock, FakeSockets, settle } from "./testing/fakes.ts";
+import { matched, waiting, welcome } from "./testing/messages.ts";
+
+let clock: FakeClock;
+let sockets: FakeSockets;
+let browser: FakeBrowser;
+let store: Store;
+
+beforeEach(() => {
+  clock = new FakeClock();
+  sockets = new FakeSockets();
+  browser = new FakeBrowser(clock, sockets.open);
+  store = createStore(browser);
+});
+
+function open(change: Partial<Welcome> = {}): void {
+  sockets.last.opens();
+  sockets.last.says(welcome(change));
+}
+
+async function search(mode: "video" | "text" = "video"): Promise<void> {
+  open();
+  store.start(mode);
+  await settle();
+  sockets.last.says(waiting());
+}
+
+test("connects at once and shows the place and its numbers", () => {
+  expect(store.server.value).toEqual({ state: "connecting" });
+  open({ settings: { name: "Attic" } });
+  expect([store.server.value.state, store.placeName.value, store.online.value]).toEqual(["open", "Attic", 5]);
+  sockets.last.says({ type: "status", online: 7, waiting: 3 });
+  expect([store.online.value, store.waiting.value]).toEqual([7, 3]);
+  expect([store.phase.value, browser.devices.asked.length, browser.network.connections.length]).toEqual([
+    "home",
+    0,
+    0,
+  ]);
+});
+
+test("hello carries the device token, the same for every page of the browser, and the language", () => {
+  open();
+  const [first] = sockets.last.all("hello");
+  expect(first).toEqual({ type: "hello", device: "0123456789abcdef-0", lang: "en-US" });
+  createStore(browser);
+  sockets.last.opens();
+  expect(sockets.last.all("hello")[0]?.device).toBe(first?.device);
+});
+
+test("Start asks for the camera first, then looks, with an offer on board", async () => {
+  open();
+  browser.devices.hold();
+  store.start("video");
+  await clock.pass(40_000);
+  expect([store.phase.value, store.media.value, sockets.last.all("find").length]).toEqual([
+    "starting",
+    "asking",
+    0,
+  ]);
+  browser.devices.answer();
+  await settle();
+  expect([store.phase.value, store.media.value]).toEqual(["waiting", "granted"]);
+  const [find] = sockets.last.all("find");
+  expect(find).toMatchObject({ type: "find", mode: "video" });
+  expect(find?.offer).toMatch(/^v=0/);
+  expect(sockets.last.all("find")).toHaveLength(1);
+});
+
+test.each(["NotAllowedError", "NotFoundError", "NotReadableError"])(
+  "without camera and microphone (%s) nobody is looked for until the visitor tries again or takes text",
+  async (name) => {
+    open();
+    browser.devices.refuse = () => name;
+    store.start("video");
+    await settle();
+    store.retryMedia();
+    await settle();
+    expect([store.phase.value, sockets.last.all("find").length]).toEqual(["starting", 0]);
+    browser.devices.refuse = () => null;
+    store.retryMedia();
+    await settle();
+    expect([store.phase.value, store.media.value]).toEqual(["waiting", "granted"]);
+    expect(sockets.last.all("find")).toMatchObject([{ mode: "video" }]);
+  },
+);
+
+test("text chat is one press away from a camera that does not work", async () => {
+  open();
+  browser.devices.refuse = () => "NotAllowedError";
+  store.start("video");
+  await settle();
+  store.start("text");
+  await settle();
+  expect([store.phase.value, store.mode.value, store.media.value]).toEqual(["waiting", "text", "unasked"]);
+  expect(sockets.last.all("find")).toMatchObject([{ mode: "text" }]);
+  expect(browser.network.open).toHaveLength(1);
+});
+
+test("changing from text to video leaves, before the browser asks for the camera", async () => {
+  await search("text");
+  sockets.last.says(matched("p", { mode: "text" }));
+  browser.devices.hold();
+  store.start("video");
+  expect([store.phase.value, sockets.last.sent.at(-1)]).toEqual(["starting", { type: "leave" }]);
+  sockets.last.says(matched("late", { mode: "text" }));
+  await settle();
+  expect([store.phase.value, store.remoteStream.value]).toEqual(["starting", null]);
+});
+
+test("a microphone alone is enough to go on, and so is the wish to be neither seen nor heard", async () => {
+  open();
+  browser.devices.refuse = (kinds) => (kinds.includes("video") ? "NotFoundError" : null);
+  store.start("video");
+  await settle();
+  expect([store.phase.value, store.media.value]).toEqual(["waiting", "missing"]);
+  store.stop();
+  store.setCamera(false);
+  store.setMicrophone(false);
+  store.start("video");
+  await settle();
+  expect([store.phase.value, store.media.value]).toEqual(["waiting", "unasked"]);
+});
+
+test("text asks for no camera and offers no more than the channel", async () => {
+  await search("text");
+  expect(browser.devices.asked).toEqual([]);
+  expect(sockets.last.all("find")[0]?.offer).not.toContain("m=video");
+});
+
+test("Start before the node is there looks when it is", async () => {
+  store.start("text");
+  await settle();
+  expect(store.phase.value).toBe("waiting");
+  open();
+  await settle();
+  expect(sockets.last.all("find")).toHaveLength(1);
+});
+
+test("an offer that is not ready in time stays behind", async () => {
+  open();
+  browser.newConnection = (configuration) => {
+    const connection = browser.network.newConnection(configuration);
+    connection.createOffer = () => new Promise<never>(() => {});
+    return connection;
+  };
+  store.start("text");
+  await clock.pass(OFFER_MS - 1);
+  expect(sockets.last.all("find")).toEqual([]);
+  await clock.pass(1);
+  expect(sockets.last.all("find")).toEqual([{ type: "find", mode: "text" }]);
+});
+
+test("a browser without calls says so and starts nothing", () => {
+  browser.newConnection = null;
+  store = createStore(browser);
+  open();
+  store.start("video");
+  expect([store.phase.value, store.trouble.value]).toEqual(["home", "unsupported"]);
+});
+
+test("Stop leaves, gives the camera back and closes every connection", async () => {
+  await search();
+  sockets.last.says(matched("p"));
+  store.stop();
+  expect(sockets.last.sent.at(-1)).toEqual({ type: "leave" });
+  expect([store.phase.value, store.media.value, store.localStream.value]).toEqual(["home", "unasked", null]);
+  expect(browser.devices.tracks.every(({ stopped }) => stopped)).toBe(true);
+  await settle();
+  expect(browser.network.open).toEqual([]);
+  sockets.last.says(matched("late"));
+  sockets.last.says(waiting());
+  expect([store.phase.value, browser.network.open.length]).toEqual(["home", 0]);
+});
+
+test("Stop while the browser asks for the camera finds nobody later", async () => {
+  open();
+  browser.devices.hold();
+  store.start("video");
+  store.stop();
+  browser.devices.answer();
+  await settle();
+  expect([store.phase.value, sockets.last.all("find").length]).toEqual(["home", 0]);
+  expect(browser.devices.tracks.every(({ stopped }) => stopped)).toBe(true);
+});
+
+test("changed preferences change the ticket while waiting, with the same offer", async () => {
+  await search();
+  store.setPreferences({ interests: [" Chess "], languages: ["en"], strict: true });
+  const [first, second] = sockets.last.all("find");
+  expect(second).toEqual({ ...first, interests: ["Chess"], languages: ["en"], strict: true });
+  store.setPreferences({ interests: [], languages: [], strict: true });
+  expect(sockets.last.all("find")[2]).toEqual(first);
+  store.setPreferences({ interests: ["go"], languages: [], strict: false });
+  expect(createStore(browser).preferences.value.interests).toEqual(["go"]);
+});
+
+test("T7: a find over the limit is made again after the time given", async () => {
+  open();
+  store.start("text");
+  await settle();
+  sockets.last.says({ type: "error", code: "rate_limited", message: "slow down", retryAfter: 2 });
+  await clock.pass(1_999);
+  expect(sockets.last.all("find")).toHaveLength(1);
+  await clock.pass(1_000);
+  expect(sockets.last.all("find")).toHaveLength(2);
+  sockets.last.says({ type: "error", code: "unavailable", message: "dropped", retryAfter: 1 });
+  sockets.last.says(waiting());
+  await clock.pass(30_000);
+  sockets.last.says({ type: "error", code: "rate_limited", message: "signals", retryAfter: 1 });
+  await clock.pass(5_000);
+  expect(sockets.last.all("find")).toHaveLength(2);
+});
+
+test("a node whose store is away keeps the find; it is repeated only when nothing comes of that", async () => {
+  open();
+  store.start("text");
+  await settle();
+  sockets.last.says({ type: "error", code: "unavailable", message: "kept", retryAfter: 1 });
+  await clock.pass(9_999);
+  expect(sockets.last.all("find")).toHaveLength(1);
+  await clock.pass(5_000);
+  expect(sockets.last.all("find")).toHaveLength(2);
+  sockets.last.says({ type: "error", code: "unavailable", message: "kept", retryAfter: 1 });
+  sockets.last.says(waiting());
+  await clock.pass(30_000);
+  expect(sockets.last.all("find")).toHaveLength(2);
+});
+
+test("T5: a find that the node does not understand is made again in its plainest form, once", async () => {
+  await search();
+  store.setPreferences({ interests: ["chess"], languages: [], strict: false });
+  const refusal = { type: "error", code: "invalid_message", message: "no", field: "interests" } as const;
+  sockets.last.says(refusal);
+  sockets.last.says(refusal);
+  expect(sockets.last.all("find").slice(2)).toEqual([{ type: "find", mode: "video" }]);
+});
+
+test("M2: an undone match is dropped without a word and the search goes on", async () => {
+  await search();
+  sockets.last.says(matched("p", { offer: "v=0\r\na=ice-ufrag:x\r\n" }));
+  expect(store.phase.value).toBe("connecting");
+  await settle();
+  sockets.last.says(waiting({ relaxed: ["recent"] }));
+  expect([store.phase.value, store.ended.value, store.relaxed.value]).toEqual(["waiting", null, ["recent"]]);
+  expect(browser.network.open).toEqual([]);
+});
+
+test("a match while another call is up replaces it, and an end of the past pair is ignored", async () => {
+  await search();
+  sockets.last.says(matched("one", { offer: "v=0\r\na=ice-ufrag:x\r\n" }));
+  await settle();
+  sockets.last.says(matched("two", { common: { interests: ["go"] } }));
+  sockets.last.says({ type: "ended", pair: "one", reason: "left" });
+  sockets.last.says({ type: "signal", pair: "one", data: { restart: "connection", generation: 1 } });
+  await settle();
+  expect([store.phase.value, store.common.value?.interests, browser.network.open.length]).toEqual([
+    "connecting",
+    ["go"],
+    0,
+  ]);
+});
+
+test("the spare is closed when we answer instead, and there is never more than one", async () => {
+  await search();
+  expect(browser.network.open).toHaveLength(1);
+  sockets.last.says(matched("one", { offer: "v=0\r\na=ice-ufrag:x\r\n" }));
+  await settle();
+  expect(browser.network.open).toHaveLength(1);
+  expect(browser.network.connections).toHaveLength(2);
+});
+
+test("new relay credentials reach the call and the spare, and everything made later", async () => {
+  await search();
+  const iceServers = [{ urls: "turn:192.0.2.7", username: "u", credential: "new" }];
+  sockets.last.says({ type: "ice", iceServers });
+  expect(browser.network.open[0]?.configuration).toMatchObject({ iceServers, iceTransportPolicy: "all" });
+  sockets.last.says(matched("p", { offer: "v=0\r\na=ice-ufrag:x\r\n" }));
+  await settle();
+  expect(browser.network.open[0]?.configuration).toMatchObject({ iceServers, bundlePolicy: "max-bundle" });
+  sockets.last.says({ type: "ice", iceServers: [] });
+  expect(browser.network.open[0]?.configuration.iceServers).toEqual([]);
+});
+
+test("the node's word on addresses is kept: relay only", async () => {
+  open({ iceTransportPolicy: "relay" });
+  store.start("text");
+  await settle();
+  expect(browser.network.open[0]?.configuration.iceTransportPolicy).toBe("relay");
+});
+
+test("a place that sends visitors away for good stops everything; a superseded page becomes its own session", async () => {
+  await search();
+  sockets.last.says(matched("p", { offer: "v=0\r\na=ice-ufrag:x\r\n" }));
+  await settle();
+  sockets.last.breaks(4503);
+  expect([store.phase.value, store.server.value]).toEqual(["home", { state: "closed", why: "superseded" }]);
+  expect(browser.network.open).toEqual([]);
+  store.reconnect();
+  open();
+  expect(sockets.last.all("hello")[0]?.resume).toBeUndefined();
+  expect(store.server.value.state).toBe("open");
+});
+
+test("a report is possible for five minutes after the end, and for nobody after that", async () => {
+  await search();
+  store.report("spam");
+  sockets.last.says(matched("p"));
+  sockets.last.says({ type: "ended", pair: "p", reason: "left" });
+  await settle();
+  expect([store.phase.value, store.ended.value]).toEqual(["waiting", "left"]);
+  store.report("nudity");
+  expect(sockets.last.all("report")).toMatchObject([{ pair: "p", reason: "nudity" }]);
+  sockets.last.says({ type: "reported", pair: "p" });
+  expect(store.reported.value).toBe(true);
+  sockets.last.says(matched("q"));
+  expect([store.reported.value, store.ended.value]).toEqual([false, null]);
+  sockets.last.says({ type: "ended", pair: "q", reason: "left" });
+  const socket = sockets.last;
+  for (let i = 0; i < 20; i++) {
+    await clock.pass(20_000);
+    socket.says({ type: "status", online: 1, waiting: 1 });
+  }
+  store.report("nudity");
+  expect(sockets.last.all("report")).toHaveLength(1);
+});
