@@ -1,0 +1,17 @@
+import type { Store } from "../model/state.ts";
+import type { Situation } from "./status.ts";
+
+/** Reads the store's signals, so the view that calls it follows them. */
+export function situation(store: Store): Situation {
+  return {
+    phase: store.phase.value,
+    mode: store.mode.value,
+    media: store.media.value,
+    online: store.online.value,
+    ended: store.ended.value,
+    relaxed: store.relaxed.value,
+    trouble: store.trouble.value,
+    common: store.common.value,
+    strangerCameraOn: store.strangerCameraOn.value,
+  };
+}
