@@ -1,0 +1,93 @@
+/** The whole page. It reads the store and nothing else; `main.tsx` gives it the real one. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import { words } from "../locales/en.ts";
+import type { Store } from "../model/state.ts";
+import { Closed, Unsupported } from "./closed.tsx";
+import { StoreContext, useStore } from "./context.ts";
+import { Home } from "./home.tsx";
+import { escapeMeans } from "./keys.ts";
+import { Stage } from "./stage.tsx";
+
+const TOAST_MS = 7000;
+
+function useEscape(store: Store): void {
+  useEffect(() => {
+    const press = (event: KeyboardEvent) => {
+      const { activeElement: focused } = document;
+      const meaning = escapeMeans({
+        key: event.key,
+        repeat: event.repeat,
+        isComposing: event.isComposing,
+        defaultPrevented: event.defaultPrevented,
+        modified: event.ctrlKey || event.altKey || event.metaKey || event.shiftKey,
+        typing: focused instanceof HTMLTextAreaElement || focused instanceof HTMLInputElement,
+        covered:
+          document.querySelector("dialog[open], [data-covers]") !== null ||
+          document.fullscreenElement !== null,
+        phase: store.phase.peek(),
+      });
+      if (meaning === "next") store.next();
+      if (meaning === "blur") (focused as HTMLElement).blur();
+    };
+    document.addEventListener("keydown", press);
+    return () => document.removeEventListener("keydown", press);
+  }, [store]);
+}
+
+/** That a report has arrived is said wherever the visitor is by then: often already with the next stranger. */
+function ReportedToast() {
+  const reported = useStore().reported.value;
+  const [shown, setShown] = useState(false);
+  useEffect(() => {
+    if (!reported) return;
+    setShown(true);
+    const timer = setTimeout(() => setShown(false), TOAST_MS);
+    return () => clearTimeout(timer);
+  }, [reported]);
+  return (
+    <div class="toasts" role="status">
+      {shown && <p class="toast">{words.report.done}</p>}
+    </div>
+  );
+}
+
+function Screen() {
+  const store = useStore();
+  const link = store.server.value;
+  const home = store.phase.value === "home";
+
+  // The button that brought the visitor here is gone: the keyboard goes on from the top of the new screen.
+  const first = useRef(true);
+  useEffect(() => {
+    if (!first.current) document.querySelector("main")?.focus({ preventScroll: true });
+    first.current = false;
+  }, [home, link.state === "closed"]);
+
+  if (link.state === "closed") return <Closed link={link} />;
+  if (store.trouble.value === "unsupported") return <Unsupported />;
+  if (!home) return <Stage />;
+  return (
+    <>
+      {link.state === "reconnecting" && (
+        <p class="banner" role="status">
+          {words.server.reconnecting}
+        </p>
+      )}
+      <Home />
+    </>
+  );
+}
+
+export function App({ store }: { store: Store }) {
+  useEscape(store);
+  const place = store.placeName.value || words.place;
+  useEffect(() => {
+    document.title = place;
+  }, [place]);
+  return (
+    <StoreContext.Provider value={store}>
+      <Screen />
+      <ReportedToast />
+    </StoreContext.Provider>
+  );
+}

@@ -1,0 +1,77 @@
+import { Camera, Lock, Words } from "../icons/icons.tsx";
+import { words } from "../locales/en.ts";
+import { useStore } from "./context.ts";
+import { Facade } from "./facade.tsx";
+import { Mark } from "./figure.tsx";
+import { isMediaProblem } from "./media-problem.tsx";
+import { Interests, Languages } from "./preferences.tsx";
+
+export function Home() {
+  const store = useStore();
+  const online = store.online.value;
+  const media = store.media.value;
+  const ended = store.ended.value;
+
+  return (
+    <main class="home" tabIndex={-1}>
+      <header class="home-head">
+        <span class="brand">
+          <Mark />
+          {store.placeName.value || words.place}
+        </span>
+        {online !== null && (
+          <span class="online">
+            <i aria-hidden="true" />
+            {words.home.online(online)}
+          </span>
+        )}
+      </header>
+
+      <Facade />
+
+      <div class="home-body">
+        <h1>{words.home.headline}</h1>
+        <p class="lead">{words.home.lead}</p>
+
+        {ended && (
+          <p class="note" role="status">
+            {words.ended[ended]}
+          </p>
+        )}
+        {isMediaProblem(media) && (
+          <p class="note" role="status">
+            <b>{words.media[media].title}.</b> {words.media[media].short} {words.media.textHint}
+          </p>
+        )}
+
+        <form
+          class="home-form"
+          onSubmit={(event) => {
+            event.preventDefault();
+            store.start("video");
+          }}
+        >
+          <Interests />
+          <div class="home-actions">
+            <button type="submit" class="button primary start">
+              <Camera />
+              {words.home.start}
+            </button>
+            <button type="button" class="button plain" onClick={() => store.start("text")}>
+              <Words />
+              {words.home.textOnly}
+            </button>
+          </div>
+          <Languages />
+        </form>
+      </div>
+
+      <footer class="privacy">
+        <Lock />
+        <p>
+          <b>{words.home.privacyTitle}.</b> {words.home.privacy}
+        </p>
+      </footer>
+    </main>
+  );
+}

@@ -1,0 +1,122 @@
+/** Everything after Start: two windows side by side, then one large and one small, the conversation and the controls. */
+import { useEffect, useRef, useState } from "preact/hooks";
+import { words } from "../locales/en.ts";
+import { Chat } from "./chat.tsx";
+import { useStore } from "./context.ts";
+import { Controls } from "./controls.tsx";
+import { Figure, TONES } from "./figure.tsx";
+import { isMediaProblem, NoCamera } from "./media-problem.tsx";
+import { OwnWindow } from "./own-window.tsx";
+import { ReportMenu } from "./report.tsx";
+import { situation } from "./situation.ts";
+import { sharedWords, tell } from "./status.ts";
+import { StrangerWindow } from "./stranger-window.tsx";
+
+/** The height that a soft keyboard leaves. iOS lays the keyboard over the page without telling CSS. */
+function useVisibleHeight(): void {
+  useEffect(() => {
+    const { visualViewport: viewport, document } = window;
+    if (!viewport) return;
+    const style = document.documentElement.style;
+    const measure = () => {
+      if (viewport.scale > 1) return; // pinched, not covered
+      style.setProperty("--visible-height", `${viewport.height}px`);
+      if (viewport.offsetTop) scrollTo(0, 0);
+    };
+    viewport.addEventListener("resize", measure);
+    viewport.addEventListener("scroll", measure);
+    return () => {
+      viewport.removeEventListener("resize", measure);
+      viewport.removeEventListener("scroll", measure);
+      style.removeProperty("--visible-height");
+    };
+  }, []);
+}
+
+/** How many lines of the stranger came while the chat was put away. */
+function useUnread(shown: boolean): number {
+  const heard = useStore().chat.value.filter((line) => line.from === "stranger").length;
+  const seen = useRef(0);
+  if (shown || heard < seen.current) seen.current = heard;
+  return heard - seen.current;
+}
+
+/** In a text chat the conversation is the picture, and the stranger a face above it. */
+function Strip() {
+  const { common } = useStore();
+  const [seed] = useState(() => Math.floor(Math.random() * 1000));
+  return (
+    <div class="strip">
+      <div class={`pane round tone-${seed % TONES}`}>
+        <Figure seed={seed} />
+      </div>
+      <p>
+        <b>{words.stage.stranger}</b>
+        {sharedWords(common.value).map((line) => (
+          <span key={line}>{line}</span>
+        ))}
+      </p>
+    </div>
+  );
+}
+
+export function Stage() {
+  const store = useStore();
+  const [chatShown, setChatShown] = useState(true);
+  const unread = useUnread(chatShown);
+  const metSomebody = useRef(false);
+  useVisibleHeight();
+
+  const phase = store.phase.value;
+  const media = store.media.value;
+  const video = store.mode.value === "video";
+  if (phase === "starting" && video && isMediaProblem(media)) return <NoCamera problem={media} />;
+
+  const partnered = phase === "connecting" || phase === "talking";
+  if (partnered) metSomebody.current = true;
+  const { title, lines } = tell(situation(store));
+  const trouble =
+    phase === "talking" && store.trouble.value === "reconnecting" ? words.trouble.reconnecting : null;
+  const away = store.server.value.state === "reconnecting";
+  const shared = partnered ? sharedWords(store.common.value) : [];
+
+  return (
+    <main
+      tabIndex={-1}
+      class="stage"
+      data-mode={store.mode.value}
+      data-phase={phase}
+      data-written={store.chat.value.length > 0}
+      data-layout={partnered ? "one" : "two"}
+      data-chat={chatShown || !video ? "shown" : "away"}
+    >
+      <p class="sr-only" role="status">
+        {[title, ...lines].join(" ")}
+      </p>
+      <section class="view">
+        {!video && phase === "talking" ? <Strip /> : <StrangerWindow video={video} />}
+        {video && <OwnWindow small={partnered} />}
+        <div class="view-top">
+          {(partnered || metSomebody.current) && <ReportMenu past={!partnered} />}
+          <div class="view-notes">
+            {shared.length > 0 && !trouble && !away && video && <p class="glass-note">{shared[0]}</p>}
+            {trouble && (
+              <p class="glass-note busy">
+                <i aria-hidden="true" />
+                {trouble}
+              </p>
+            )}
+            {away && (
+              <p class="glass-note busy" role="status">
+                <i aria-hidden="true" />
+                {partnered ? words.server.callGoesOn : words.server.reconnecting}
+              </p>
+            )}
+          </div>
+        </div>
+      </section>
+      <Chat />
+      <Controls chatShown={chatShown} unread={unread} onChat={() => setChatShown(!chatShown)} />
+    </main>
+  );
+}
