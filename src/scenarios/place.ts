@@ -8,14 +8,14 @@ import { startHttp } from "../http/server.ts";
 import type { HttpServer } from "../http/server.ts";
 import { websocketUpgrade } from "../http/websocket.ts";
 import { noLink } from "../links/no-link.ts";
-import type { Rules } from "../matching/matcher.ts";
+import type { Holder, Outcome, Rules } from "../matching/matcher.ts";
 import { RedisMatcher } from "../matching/redis-matcher.ts";
 import { DEFAULT_RULES } from "../matching/rules.ts";
 import { readWish } from "../matching/wish.ts";
 import { redisReports } from "../moderation/reports.ts";
 import type { NodeParts, NodeRules } from "../node/contracts.ts";
 import { Node } from "../node/node.ts";
-import type { Hello } from "../protocol/messages.ts";
+import type { Hello, Mode } from "../protocol/messages.ts";
 import { connectRedis } from "../redis/client.ts";
 import type { RedisConnection } from "../redis/client.ts";
 import { startTestRedis } from "../redis/test-server.ts";
@@ -84,8 +84,8 @@ export function places(): (options?: Partial<PlaceOptions>) => Promise<Place> {
   };
 }
 
-/** How much time passes at once, so that what it sets off is done before more passes. */
-const STEP_MS = 250;
+/** How much time passes at once at most and at least; a lease lasts longer. */
+const STEP_MS = { most: 2_000, least: 250 };
 
 /**
  * Nodes that share a Redis, with their real HTTP servers on free ports, as strangers meet them. Time stands still until
@@ -99,6 +99,7 @@ export class Place {
   readonly matcher: RedisMatcher;
   readonly #options: PlaceOptions;
   readonly #visitors: Visitor[] = [];
+  readonly #stops: (() => void)[] = [];
   #nextNode = 0;
   readonly #redis: RedisConnection;
 
@@ -159,6 +160,24 @@ export class Place {
     await this.until(() => this.connections < before);
   }
 
+  /** A session on a node that lives by its lease and does nothing else: it tells nobody anything and hears nothing. */
+  async ghost(): Promise<{ find(mode: Mode): Promise<Outcome> }> {
+    const holder: Holder = {
+      session: randomBytes(9).toString("hex"),
+      node: "ghost",
+      epoch: 1,
+      device: "of a ghost",
+    };
+    const renew = () => this.matcher.renew("ghost", { online: 0, waiting: 0 });
+    this.#stops.push(this.clock.every(1_000, () => void renew()));
+    await renew();
+    await this.matcher.open(holder);
+    return {
+      find: (mode) =>
+        this.matcher.find(holder, { wish: { mode, interests: [], languages: [], strict: false } }),
+    };
+  }
+
   get connections(): number {
     return this.nodes.reduce((sum, { node }) => sum + node.numbers().connections, 0);
   }
@@ -177,13 +196,15 @@ export class Place {
   /** Lets time pass, a little at a time, and waits each time until what it set off is done. */
   async pass(ms: number): Promise<void> {
     await this.settle();
-    for (let left = ms; left > 0; left -= STEP_MS) {
-      this.clock.move(Math.min(left, STEP_MS));
+    const step = Math.min(STEP_MS.most, Math.max(STEP_MS.least, ms / 100));
+    for (let left = ms; left > 0; left -= step) {
+      this.clock.move(Math.min(left, step));
       await this.settle();
     }
   }
 
   async close(): Promise<void> {
+    for (const stop of this.#stops) stop();
     for (const { socket } of this.#visitors) socket.terminate();
     for (const node of this.nodes) await node.stop();
     await this.#redis.close();
