@@ -344,6 +344,8 @@ class Turn {
       this.#become(waiting);
       this.#call({ name: "find", find: { wish } });
     }
+    // It waits behind a call that the store has not answered for a while already.
+    if (this.session.outage) this.#saySearchKept();
   }
 
   #leave(reason: EndReason): void {
@@ -622,14 +624,7 @@ class Turn {
     this.session = { ...this.session, outage: true };
     const over = overBy(calling);
     if (over) this.#tellEnded(over, endReason(calling)); // they need not wait for the store to come back
-    if (connected && state.name === "waiting") {
-      this.#send({
-        type: "error",
-        code: "unavailable",
-        message: "the search is kept and goes on by itself as soon as it can",
-        retryAfter: 1,
-      });
-    }
+    if (connected && state.name === "waiting") this.#saySearchKept();
   }
 
   // Timers
@@ -755,6 +750,15 @@ class Turn {
 
   #tell(partner: Partner, note: Note): void {
     this.effects.push({ do: "tell", partner, note });
+  }
+
+  #saySearchKept(): void {
+    this.#send({
+      type: "error",
+      code: "unavailable",
+      message: "the search is kept and goes on by itself as soon as it can",
+      retryAfter: 1,
+    });
   }
 
   #sayMatched(match: Match, more: { offer?: string; offerUsed?: boolean }): void {

@@ -33,6 +33,14 @@ test("the next outage is said again", () => {
   expect(me.sent).toMatchObject([{ code: "unavailable" }]);
 });
 
+test("a find that has to wait behind another call during an outage is said as well", () => {
+  const me = new Play().attaches(false).unanswered().finds();
+  expect(me.sent).toMatchObject([{ type: "error", code: "unavailable" }]);
+  expect(me.due("store").unanswered().sent).toEqual([]);
+  me.due("store").answered({ name: "open" });
+  expect(me.calls).toEqual([{ name: "find", find: { wish: TEXT } }]);
+});
+
 test("an outage is nobody's business who does not wait for anything", () => {
   expect(new Play().attaches(false).unanswered().sent).toEqual([]);
   expect(waiting().says({ type: "leave" }).unanswered().sent).toEqual([]);
