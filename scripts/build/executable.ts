@@ -1,0 +1,75 @@
+import { execFileSync } from "node:child_process";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { requirePackages } from "../native/debian.ts";
+import { bundleFile } from "./server.ts";
+import { assets, root, type Step } from "./step.ts";
+
+export const executableFile = join(root, "dist/chatrandom");
+
+/** This very Node, without its symbols: 33 MB less. It has to be stripped before the injection; after it, it crashes. */
+function strippedNode(): string {
+  const { size, mtimeMs } = statSync(process.execPath);
+  const file = join(root, `.cache/node-${process.version}-${process.arch}-${size}-${Math.round(mtimeMs)}`);
+  if (existsSync(file)) return file;
+  const next = `${file}.${process.pid}`;
+  mkdirSync(dirname(file), { recursive: true });
+  for (const old of readdirSync(dirname(file))) {
+    if (old.startsWith("node-")) rmSync(join(dirname(file), old), { force: true });
+  }
+  copyFileSync(process.execPath, next);
+  requirePackages(["binutils"]);
+  execFileSync("strip", [next]);
+  renameSync(next, file);
+  return file;
+}
+
+const filesIn = (folder: string): string[] =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+
+/** Puts the bundle and everything under dist/assets into a copy of Node. */
+async function makeExecutable(): Promise<string[]> {
+  const files = filesIn(assets);
+  const next = `${executableFile}.next`;
+  const settings = join(root, ".cache/build/sea.json");
+  writeFileSync(
+    settings,
+    JSON.stringify({
+      main: bundleFile,
+      mainFormat: "commonjs",
+      executable: strippedNode(),
+      output: next,
+      disableExperimentalSEAWarning: true,
+      assets: Object.fromEntries(files.map((file) => [relative(assets, file), file])),
+      // A signal that opens a debugger is nothing for a server that strangers talk to.
+      execArgv: ["--disable-sigusr1"],
+      // NODE_OPTIONS would let the environment inject code or flags.
+      execArgvExtension: "none",
+    }),
+  );
+  execFileSync(process.execPath, ["--build-sea", settings], {
+    cwd: root,
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  renameSync(next, executableFile);
+  return [bundleFile, ...files, "scripts/build/executable.ts"];
+}
+
+export const executable: Step = {
+  name: "executable",
+  key: `${process.version} ${process.arch}`,
+  outputs: [executableFile],
+  make: makeExecutable,
+};
