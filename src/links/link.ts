@@ -35,7 +35,50 @@ export interface LinkEvents {
   onLoss(from: string, lost: number): void;
   /** Whether that node and this one hear each other has changed. */
   onPeer(node: string, up: boolean): void;
+  /** A node that holds the link secret and is no peer yet has begun to listen to us: time to look who there is. */
+  onNewcomer?(node: string): void;
 }
+
+/**
+ * `joining`: the two have not heard each other yet. `up`: they do. `lost`: they did. `foreign`: that node's public key
+ * does not come from our link secret, so nothing is exchanged with it.
+ */
+export type PeerState = "joining" | "up" | "lost" | "foreign";
+
+export interface PeerStatus {
+  node: string;
+  endpoint: string;
+  state: PeerState;
+  /** Why it is not up, for people; empty when it is. Holds no address. */
+  why: string;
+}
+
+/** Totals since the link was opened. */
+export interface LinkCounts {
+  /** Envelopes accepted by `send` and `broadcast`, and envelopes that arrived. */
+  sent: number;
+  received: number;
+  /** What `send` and `broadcast` answered false to. */
+  refused: number;
+  /** Envelopes of others that never arrived here. */
+  lost: number;
+  /** Envelopes that arrived again, and were dropped. */
+  repeated: number;
+  /** Frames and envelopes that could not be read. */
+  malformed: number;
+  /** Connections to our publisher that were turned away: another link secret, or somebody who is no node at all. */
+  turnedAway: number;
+}
+
+export const noCounts = (): LinkCounts => ({
+  sent: 0,
+  received: 0,
+  refused: 0,
+  lost: 0,
+  repeated: 0,
+  malformed: 0,
+  turnedAway: 0,
+});
 
 export interface Link {
   /** This node as others find it. */
@@ -45,11 +88,24 @@ export interface Link {
    * when that node is no peer that hears us or the queue is full.
    */
   send(node: string, envelope: Envelope): boolean;
-  /** Says who there is now: connects to who is new, forgets who is gone. */
+  /** The same to every peer that hears us, now. Nobody is told twice, and loss is noticed as with `send`. */
+  broadcast(envelope: Envelope): boolean;
+  /**
+   * Says who there is now: connects to who is new, forgets who is gone. A peer that is missing from the list while
+   * the link with it is up is forgotten only after a while: a registry that was lost is written anew meanwhile.
+   */
   setPeers(peers: readonly Peer[]): void;
-  /** Whether every peer has confirmed that it hears us and we hear it. */
+  /**
+   * Whether every peer has confirmed that it hears us and we hear it; false before the first `setPeers`. Once a node
+   * has been ready, only peers that it has heard before count against it, and only when they have been silent for
+   * longer than a dead node stays in the registry: neither a newcomer that cannot be reached nor the death of one
+   * node makes all the others say that they cannot serve.
+   */
   isReady(): boolean;
-  /** The peers that do not hear us or that we do not hear, for people. */
+  /** Why `isReady` is false, for people: the peers that do not hear us or that we do not hear. No addresses. */
   silentPeers(): string[];
+  /** Every peer, for `status`. */
+  peers(): PeerStatus[];
+  readonly counts: Readonly<LinkCounts>;
   close(): Promise<void>;
 }
