@@ -1,0 +1,37 @@
+/** ZeroMQ endpoints of the links: `tcp://host:port` and, on one machine, `ipc://path`. */
+import { Failure } from "../failure.ts";
+
+const EVERYWHERE = new Set(["*", "0.0.0.0", "::", "[::]"]);
+
+/** The endpoint of a host and a port. An IPv6 address may come with brackets or without. */
+export function tcpEndpoint(host: string, port: number): string {
+  return `tcp://${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${port}`;
+}
+
+/** Whether it is one that a node may connect to. */
+export function isEndpoint(endpoint: string): boolean {
+  return /^(tcp:\/\/[^\s/]+:\d+|ipc:\/\/\S+)$/.test(endpoint);
+}
+
+/**
+ * The endpoint that others connect to. `asked` is where we were told to listen, `bound` is what became of it (with
+ * the port that was free), `host` is the name or address that others know this machine by, if it is another.
+ *
+ * @throws Failure when nobody could know where to connect to.
+ */
+export function endpointForOthers(asked: string, bound: string, host?: string): string {
+  if (!asked.startsWith("tcp://")) return bound;
+  const own = host ?? asked.slice("tcp://".length, asked.lastIndexOf(":"));
+  if (EVERYWHERE.has(own)) {
+    throw new Failure(
+      `a node that listens on every address (${asked}) must be told by which one the others reach it: set link.host`,
+      2,
+    );
+  }
+  return tcpEndpoint(own, Number(bound.slice(bound.lastIndexOf(":") + 1)));
+}
+
+/** The file that an `ipc://` endpoint leaves behind; undefined when it leaves none. */
+export function fileOf(endpoint: string): string | undefined {
+  return endpoint.startsWith("ipc:///") ? endpoint.slice("ipc://".length) : undefined;
+}
