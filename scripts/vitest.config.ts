@@ -15,7 +15,7 @@ export default defineConfig({
   plugins: [luaAsText],
   test: {
     include: ["src/**/*.test.ts", "scripts/**/*.test.ts", "ui/**/*.test.ts"],
-    exclude: ["ui/e2e/**", "node_modules/**"],
+    exclude: ["ui/e2e/**", "**/*.e2e.test.ts", "node_modules/**"],
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 15_000,

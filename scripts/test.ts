@@ -1,0 +1,62 @@
+/**
+ * Everything that has to hold before a change goes in: `npm test`. Its last line is `N passed, N failed`, which counts
+ * the tests of all runs; a check that fails counts as one.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { root } from "./build/step.ts";
+import { requirePackages } from "./native/debian.ts";
+
+const results = join(root, ".cache/test");
+let passed = 0;
+let failed = 0;
+
+/** Runs a script of package.json; answers whether it succeeded. */
+function npmRun(script: string, ...args: string[]): boolean {
+  const started = performance.now();
+  console.log(`\n== ${script}`);
+  const command = ["run", "--silent", script, ...(args.length > 0 ? ["--", ...args] : [])];
+  const { status } = spawnSync("npm", command, { cwd: root, stdio: "inherit" });
+  console.log(
+    `== ${script}: ${status === 0 ? "ok" : "FAILED"} (${Math.round(performance.now() - started) / 1000} s)`,
+  );
+  return status === 0;
+}
+
+function check(script: string): void {
+  if (!npmRun(script)) failed++;
+}
+
+/** A run of vitest, whose tests are counted. One that breaks off without a failed test counts as one. */
+function tests(script: string): void {
+  const file = join(results, `${script}.json`);
+  rmSync(file, { force: true });
+  const ok = npmRun(script, "--reporter=default", "--reporter=json", `--outputFile.json=${file}`);
+  let counted = 0;
+  if (existsSync(file)) {
+    const result = JSON.parse(readFileSync(file, "utf8")) as {
+      numPassedTests: number;
+      numFailedTests: number;
+    };
+    passed += result.numPassedTests;
+    counted = result.numFailedTests;
+  }
+  failed += ok ? counted : Math.max(counted, 1);
+}
+
+/** The browsers that the tests of the page drive. */
+const BROWSERS = { chromium: "/usr/bin/chromium", "firefox-esr": "/usr/bin/firefox-esr" };
+requirePackages(Object.entries(BROWSERS).flatMap(([name, path]) => (existsSync(path) ? [] : [name])));
+mkdirSync(results, { recursive: true });
+
+if (npmRun("build")) {
+  check("lint");
+  check("types");
+  check("generate:check");
+  tests("unit");
+  tests("e2e");
+} else failed++;
+
+console.log(`\n${passed} passed, ${failed} failed`);
+process.exitCode = failed > 0 ? 1 : 0;
