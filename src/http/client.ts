@@ -31,8 +31,8 @@ export function clientOf(trustedProxies: readonly string[], allowedOrigins: read
       const { origin } = request.headers;
       if (origin === undefined) return true;
       if (origins.has(origin.toLowerCase())) return true;
-      if (!URL.canParse(origin)) return false;
-      return new URL(origin).host === ownHost(request)?.toLowerCase();
+      const own = ownHost(request)?.toLowerCase();
+      return own !== undefined && own !== "" && URL.parse(origin)?.host === own;
     },
   };
 }

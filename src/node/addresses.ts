@@ -4,7 +4,7 @@
  * proxy that is not trusted yet would make everybody one address.
  */
 import { createHmac } from "node:crypto";
-import { BlockList, isIPv4 } from "node:net";
+import { BlockList, SocketAddress, isIPv4, isIPv6 } from "node:net";
 import { TokenBucket } from "../session/rate-limit.ts";
 import type { Rate } from "../session/rate-limit.ts";
 
@@ -17,6 +17,9 @@ export interface AddressRates {
 const loopback = new BlockList();
 loopback.addSubnet("127.0.0.0", 8, "ipv4");
 loopback.addAddress("::1", "ipv6");
+
+/** How many are remembered, about 20 MB; then the oldest gives way. Who has a whole /32 could bring any number. */
+const MOST_ADDRESSES = 50_000;
 
 export class Addresses {
   readonly #rates: AddressRates;
@@ -31,9 +34,10 @@ export class Addresses {
 
   /** A key for `ip`, or undefined where addresses do not count. */
   keyOf(ip: string): string | undefined {
-    const plain = ip.startsWith("::ffff:") && isIPv4(ip.slice(7)) ? ip.slice(7) : ip;
-    if (isIPv4(plain) ? loopback.check(plain, "ipv4") : loopback.check(plain, "ipv6")) return undefined;
-    const network = isIPv4(plain) ? plain : networkOf(plain);
+    const plain = plainly(ip);
+    const isV6 = isIPv6(plain);
+    if (loopback.check(plain, isV6 ? "ipv6" : "ipv4")) return undefined;
+    const network = isV6 ? networkOf(plain) : plain;
     return createHmac("sha256", this.#secret).update(network).digest("base64url").slice(0, 22);
   }
 
@@ -47,6 +51,7 @@ export class Addresses {
         sessions: new TokenBucket(this.#rates.sessions, now),
         finds: new TokenBucket(this.#rates.finds, now),
       };
+      if (this.#buckets.size >= MOST_ADDRESSES) this.#buckets.delete(this.#buckets.keys().next().value!);
       this.#buckets.set(key, buckets);
     }
     return buckets[what].take(now);
@@ -65,14 +70,18 @@ export class Addresses {
   }
 }
 
+/** An address in its one way to be written: IPv4 also where it came as IPv6, no zone. What is none stays as it is. */
+function plainly(ip: string): string {
+  if (!isIPv6(ip)) return ip;
+  const { address } = new SocketAddress({ address: ip, family: "ipv6" });
+  return address.startsWith("::ffff:") && isIPv4(address.slice(7)) ? address.slice(7) : address;
+}
+
 /** The /64 of an IPv6 address, as text. */
 function networkOf(ip: string): string {
-  const [head = "", tail] = ip.split("%")[0]!.split("::");
+  const [head = "", tail] = ip.split("::");
   const left = head === "" ? [] : head.split(":");
   const right = tail === undefined || tail === "" ? [] : tail.split(":");
-  const zeros = tail === undefined ? 0 : Math.max(0, 8 - left.length - right.length);
-  return [...left, ...Array<string>(zeros).fill("0"), ...right]
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(":");
+  const zeros = tail === undefined ? 0 : 8 - left.length - right.length;
+  return [...left, ...Array<string>(zeros).fill("0"), ...right].slice(0, 4).join(":");
 }
