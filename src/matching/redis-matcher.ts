@@ -4,7 +4,7 @@ import type { Mode, Relaxation, Role } from "../protocol/messages.ts";
 import { poolKeys } from "../redis/keys.ts";
 import { script } from "../redis/scripts.ts";
 import type { Argument, RedisClient, Script } from "../redis/scripts.ts";
-import type { Find, Left, Match, Outcome, PassedOver, Wish } from "../session/match.ts";
+import type { Find, Left, Match, Outcome, PassedOver } from "../session/match.ts";
 import absentLua from "./lua/absent.lua";
 import blockLua from "./lua/block.lua";
 import censusLua from "./lua/census.lua";
@@ -18,7 +18,7 @@ import restoreLua from "./lua/restore.lua";
 import resumeLua from "./lua/resume.lua";
 import retireLua from "./lua/retire.lua";
 import type { Census, Counts, Holder, Matcher, Orphan, Restored, Resumed, Rules } from "./matcher.ts";
-import { MOST_BLOCKS } from "./rules.ts";
+import { MOST_BLOCKS, REAP_MOST } from "./rules.ts";
 
 const open = script("open", poolLua, openLua);
 const resume = script("resume", poolLua, resumeLua);
@@ -31,9 +31,6 @@ const renew = script("renew", poolLua, renewLua);
 const retire = script("retire", poolLua, retireLua);
 const reap = script("reap", poolLua, reapLua);
 const census = script("census", poolLua, censusLua);
-
-/** How many sessions of a dead node one call deals with; keeps each well under a millisecond. */
-const REAP_MOST = 50;
 
 export interface RedisMatcherOptions {
   /** Asked for its client at every call: a client that has ended for good is replaced. */
@@ -72,11 +69,10 @@ export class RedisMatcher implements Matcher {
   }
 
   async resume(session: string, node: string): ReturnType<Matcher["resume"]> {
-    const reply = (await this.#run(resume, session, node)) as string[] | null;
+    const reply = (await this.#run(resume, session, node)) as ResumeReply | null;
     if (!reply) return null;
-    const [epoch, device, previousNode, state, ...rest] = reply as [string, string, string, string];
-    const holder: Holder = { session, node, epoch: Number(epoch), device };
-    return { holder, previousNode, resumed: readResumed(state, rest) };
+    const [epoch, device, previousNode, ...what] = reply;
+    return { holder: { session, node, epoch, device }, previousNode, resumed: readResumed(what) };
   }
 
   async restore({ session, node, epoch, device }: Holder, match?: Match): Promise<Restored> {
@@ -106,20 +102,20 @@ export class RedisMatcher implements Matcher {
   }
 
   async leave({ session, node, epoch }: Holder): Promise<Left | undefined> {
-    return readLeft((await this.#run(leave, session, node, epoch, "")) as string[]);
+    return readLeft((await this.#run(leave, session, node, epoch, "")) as LeftReply);
   }
 
   async block({ session, node, epoch }: Holder, pair: string): ReturnType<Matcher["block"]> {
-    const { blockFor } = this.#rules;
-    const limits = [blockFor, this.#mostBlocks, REPORT_AFTER_END_MS];
-    const reply = (await this.#run(block, session, node, epoch, pair, ...limits)) as string[] | null;
+    const limits = [this.#rules.blockFor, this.#mostBlocks, REPORT_AFTER_END_MS];
+    const reply = await this.#run(block, session, node, epoch, pair, ...limits);
     if (!reply) return null;
-    const left = readLeft(reply.slice(1));
-    return { partnerDevice: reply[0]!, ...(left && { left }) };
+    const [partnerDevice, ended] = reply as [string, LeftReply];
+    const left = readLeft(ended);
+    return { partnerDevice, ...(left && { left }) };
   }
 
   async end({ session, node, epoch }: Holder): Promise<Left | undefined> {
-    return readLeft((await this.#run(leave, session, node, epoch, "end")) as string[]);
+    return readLeft((await this.#run(leave, session, node, epoch, "end")) as LeftReply);
   }
 
   async renew(node: string, counts: Counts): ReturnType<Matcher["renew"]> {
@@ -171,7 +167,7 @@ export class RedisMatcher implements Matcher {
       recentAfter,
       this.#newPair(),
     );
-    return readOutcome(reply as Reply, wish.mode);
+    return readOutcome(reply as FindReply);
   }
 
   #run(run: Script, ...args: Argument[]): Promise<unknown> {
@@ -182,47 +178,48 @@ export class RedisMatcher implements Matcher {
 
 // What the scripts answer, as their headers have it
 
-type Reply = (string | number)[];
+type MatchReply = [
+  pair: string,
+  Mode,
+  Role,
+  session: string,
+  node: string,
+  shared: string[],
+  language: string,
+];
+type LeftReply = [pair: string, session: string, node: string] | [];
+type PassedReply = [device: number, blocked: number, recent: number, gone: number];
+type FindReply =
+  | ["fenced" | "superseded"]
+  | ["claimed", MatchReply]
+  | ["matched", waited: number, partnerWaited: number, MatchReply, LeftReply, PassedReply]
+  | ["waiting", since: number, retryIn: number, relaxed: number, LeftReply, PassedReply];
+type StateReply =
+  | ["idle"]
+  | ["waiting", since: number, Mode, interests: string[], languages: string[], strict: number]
+  | ["paired", MatchReply];
+type ResumeReply = [epoch: number, device: string, previousNode: string, ...StateReply];
 
-const lines = (text: string): string[] => (text === "" ? [] : text.split("\n"));
-
-function readOutcome(reply: Reply, mode: Mode): Outcome {
-  const [kind, ...rest] = reply as [string, ...string[]];
-  switch (kind) {
+function readOutcome(reply: FindReply): Outcome {
+  switch (reply[0]) {
     case "matched": {
-      const [pair, waited, partnerWaited, session, node, shared, language, ...more] = rest;
-      const match = readMatch([pair!, mode, "offerer", session!, node!, shared!, language!]);
-      return {
-        kind,
-        match,
-        waited: Number(waited),
-        partnerWaited: Number(partnerWaited),
-        ...readRest(more),
-      };
+      const [kind, waited, partnerWaited, match, left, passed] = reply;
+      return { kind, match: readMatch(match), waited, partnerWaited, ...readRest(left, passed) };
     }
     case "waiting": {
-      const [since, retryIn, gave, ...more] = rest;
-      return {
-        kind,
-        since: Number(since),
-        relaxed: readRelaxed(Number(gave)),
-        retryIn: Number(retryIn),
-        ...readRest(more),
-      };
+      const [kind, since, retryIn, relaxed, left, passed] = reply;
+      return { kind, since, relaxed: readRelaxed(relaxed), retryIn, ...readRest(left, passed) };
     }
     case "claimed":
-      return { kind, match: readMatch(rest) };
-    case "superseded":
-    case "fenced":
-      return { kind };
+      return { kind: "claimed", match: readMatch(reply[1]) };
     default:
-      throw new Error(`the find script answered ${kind}`);
+      return { kind: reply[0] };
   }
 }
 
-function readRest(fields: string[]): { left?: Left; passed: PassedOver } {
-  const left = readLeft(fields);
-  const [device, blocked, recent, gone] = fields.slice(3).map(Number) as [number, number, number, number];
+function readRest(ended: LeftReply, why: PassedReply): { left?: Left; passed: PassedOver } {
+  const left = readLeft(ended);
+  const [device, blocked, recent, gone] = why;
   return { ...(left && { left }), passed: { device, blocked, recent, gone } };
 }
 
@@ -234,33 +231,18 @@ function readRelaxed(gave: number): Relaxation[] {
   return relaxed;
 }
 
-function readMatch(fields: string[]): Match {
-  const [pair, mode, role, session, node, shared, language] = fields as [
-    string,
-    Mode,
-    Role,
-    string,
-    string,
-    string,
-    string,
-  ];
-  const common = { interests: lines(shared), ...(language && { language }) };
+function readMatch([pair, mode, role, session, node, interests, language]: MatchReply): Match {
+  const common = { interests, ...(language && { language }) };
   return { pair, mode, role, partner: { session, node }, common };
 }
 
-function readLeft([pair, session, node]: string[]): Left | undefined {
+function readLeft([pair, session, node]: LeftReply): Left | undefined {
   return pair ? { pair, partner: { session: session!, node: node! } } : undefined;
 }
 
-function readResumed(state: string, fields: string[]): Resumed {
-  if (state === "paired") return { state, match: readMatch(fields) };
-  if (state !== "waiting") return { state: "idle" };
-  const [since, mode, interests, languages, strict] = fields as [string, Mode, string, string, string];
-  const wish: Wish = {
-    mode,
-    interests: lines(interests),
-    languages: lines(languages),
-    strict: strict === "1",
-  };
-  return { state, wish, since: Number(since) };
+function readResumed(what: StateReply): Resumed {
+  if (what[0] === "idle") return { state: "idle" };
+  if (what[0] === "paired") return { state: "paired", match: readMatch(what[1]) };
+  const [state, since, mode, interests, languages, strict] = what;
+  return { state, wish: { mode, interests, languages, strict: strict === 1 }, since };
 }

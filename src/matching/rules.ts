@@ -14,3 +14,6 @@ export const DEFAULT_RULES: Rules = {
 
 /** How many blocks a device has at most; its newest stay. Bounds what one device can make the store remember. */
 export const MOST_BLOCKS = 1_000;
+
+/** How many sessions of a dead node one `reap` deals with, so that none takes long. */
+export const REAP_MOST = 50;

@@ -6,8 +6,8 @@
 -- Returns nothing.
 
 local session = ARGV[4]
-local record = read(session)
-if holds(session, record, ARGV[5], ARGV[6]) and record[FILED] then
+local record = held(session, ARGV[5], tonumber(ARGV[6]))
+if record and record.filed then
   unfile(session, record)
-  call('HDEL', base .. 's:' .. session, 'filed')
+  write(session, record)
 end

@@ -10,16 +10,14 @@
 --
 -- Returns one of
 --   fenced | superseded
---   claimed  pair mode role partner node shared language
---   matched  pair waited partnerWaited partner node shared language  left leftPartner leftNode  device blocked recent gone
---   waiting  since retryIn relaxed(1 interests, 2 languages, 4 recent)  left …  device blocked recent gone
--- with '' for none and shared interests one a line.
+--   claimed  match
+--   matched  waited partnerWaited match left passed
+--   waiting  since retryIn relaxed left passed
+-- where match is as of matchOf, left { pair, partner, node } or {}, passed { device, blocked, recent, gone } and
+-- relaxed the sum of 1 (interests), 2 (languages), 4 (recent)
 
-local session, node, epoch, device = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
-local mode, strict = ARGV[11], ARGV[14]
-local interests, languages = split(ARGV[12]), split(ARGV[13])
+local session, node, epoch, device = ARGV[4], ARGV[5], tonumber(ARGV[6]), ARGV[7]
 local recentFor, recentAfter = tonumber(ARGV[2]), tonumber(ARGV[17])
-local key = base .. 's:' .. session
 
 -- How many tickets of each list are read at first, how many in all before the search goes no deeper, and how many
 -- tickets of dead nodes a call takes out. Lists are short (README.md): only tickets that must not meet pile up in one.
@@ -28,55 +26,61 @@ local HEAD, MOST, DROPS = 32, 4096, 8
 local HEAL = 30000
 
 if not alive(node) then return { 'fenced' } end
-
-local mine = read(session)
-local held = holds(session, mine, node, epoch)
-if held == false then return { 'superseded' } end
-if held == nil then
+local mine, superseded = held(session, node, epoch)
+if superseded then return { 'superseded' } end
+if not mine then
+  mine = { device = device }
   hold(session, mine, node, epoch)
-  call('HSET', key, 'device', device, 'state', 'idle')
 end
 
-local left, leftPartner, leftNode = '', '', ''
-local since
-if mine[STATE] == 'paired' then
-  if mine[PAIR] == ARGV[9] then
+-- The pair there is: undone (M2), left (Next), or somebody else's claim.
+local left = {}
+local given = tonumber(ARGV[10])
+if mine.pair then
+  if mine.pair == ARGV[9] then
     local partner = partnerOf(mine)
     if partner then
       -- Out of reach until its own node asks for it again: else the two would meet and be undone for ever.
-      local theirs = base .. 's:' .. mine[PARTNER]
-      call('HDEL', theirs, 'pair', 'partner', 'role', 'shared', 'language')
-      call('HSET', theirs, 'state', 'waiting')
+      pairUp(partner, nil)
+      write(mine.partner, partner)
     end
-    call('HDEL', key, 'pair', 'partner', 'role', 'shared', 'language')
-    since = mine[SINCE]
-  elseif mine[PAIR] == ARGV[8] then
-    left, leftPartner, leftNode = part(session, mine)
-    since = now
+    pairUp(mine, nil)
+  elseif mine.pair == ARGV[8] then
+    left, given = part(session, mine), now
   else
     local partner = partnerOf(mine)
     if partner then return { 'claimed', matchOf(mine, partner) } end
-    becomeIdle(session, mine)
+    becomeIdle(mine)
   end
-elseif mine[STATE] == 'waiting' then
-  since = mine[SINCE]
 end
-since = math.min(tonumber(since) or tonumber(ARGV[10]) or now, now)
 
+local mode, strict = ARGV[11], ARGV[14] == '1'
+local interests, languages = {}, {}
+for interest in string.gmatch(ARGV[12], '[^\n]+') do interests[#interests + 1] = interest end
+for language in string.gmatch(ARGV[13], '[^\n]+') do languages[#languages + 1] = language end
+local since = math.min(mine.since or given or now, now)
 local waited = now - since
-local interestsGave = #interests == 0 or (strict == '' and waited >= tonumber(ARGV[15]))
-local languagesGave = #languages == 0 or (strict == '' and waited >= tonumber(ARGV[16]))
+local retryIn = HEAL
+
+-- Whether a preference gave way (M6); if it will, it is time to ask again then.
+local function gave(wished, after)
+  if #wished == 0 or (not strict and waited >= after) then return true end
+  if not strict then retryIn = math.min(retryIn, after - waited) end
+  return false
+end
+local interestsGave, languagesGave = gave(interests, tonumber(ARGV[15])), gave(languages, tonumber(ARGV[16]))
 local recentGave = waited >= recentAfter
-local gave = (interestsGave and 1 or 0) + (languagesGave and 2 or 0)
+if not recentGave then retryIn = math.min(retryIn, recentAfter - waited) end
+local filed = (interestsGave and 1 or 0) + (languagesGave and 2 or 0)
 
-local keys, interest, spoken = lists(mode, interests, languages, gave)
+local keys, interest, spoken = lists(mode, interests, languages, filed)
 
--- Candidates, by what they share: `shared` counts interests, as the lists of one interest are neighbours.
-local candidates, found, shared, speaks, counted = {}, {}, {}, {}, {}
-local reads, from, more = 0, {}, {}
+-- Candidates and what they share: `shared` counts interests, as the lists of one interest are neighbours.
+local candidates, found, shared, speaks, counted, reads = {}, {}, {}, {}, {}, 0
 
-local function look(k, first, last)
-  local head = call('ZRANGE', keys[k], first, last, 'WITHSCORES')
+-- Reads up to `most` tickets of a list, from the one numbered `first`; whether there may be more of them.
+local function look(k, first, most)
+  local head = call('ZRANGE', keys[k], first, first + most - 1, 'WITHSCORES')
   reads = reads + #head / 2
   for h = 1, #head, 2 do
     local candidate = head[h]
@@ -90,7 +94,7 @@ local function look(k, first, last)
     end
     if spoken[k] then speaks[candidate] = true end
   end
-  return #head == 2 * (last - first + 1)
+  return #head == 2 * most
 end
 
 -- M5
@@ -102,10 +106,8 @@ local function better(a, b)
 end
 
 local sameDevice, blocked, recent, gone = 0, 0, 0, 0
-local drops = DROPS
-local retryIn = HEAL
-local chosen, fallback
-local aliveNodes = {}
+local fallback, fallbackRecord
+local living = { [node] = true }
 local myBlocks, myRecents = base .. 'b:' .. device, base .. 'r:' .. device
 
 -- How long from now until both ends are past, or nil if they are.
@@ -114,127 +116,113 @@ local function remaining(a, b)
   if last > now then return last - now end
 end
 
--- Whether the candidate may be taken at once; counts why not.
-local function fits(candidate)
-  local theirs = call('HMGET', base .. 's:' .. candidate, 'node', 'filed', 'device')
-  if not theirs[2] then
-    -- No such ticket: the store has lost its record. Takes what is left of it out of the lists.
+-- The candidate's record if it may be taken at once; else counts why not.
+local function take(candidate)
+  local theirs = read(candidate)
+  if not theirs then
+    -- The store has lost its record: takes what is left of it out of the lists.
     gone = gone + 1
     for k = 1, #keys do call('ZREM', keys[k], candidate) end
-    return false
+    return nil
   end
-  local home = theirs[1]
-  if aliveNodes[home] == nil then aliveNodes[home] = alive(home) or false end
-  if not aliveNodes[home] then
+  local home, other = theirs.node, theirs.device
+  if living[home] == nil then living[home] = alive(home) or false end
+  if not living[home] then
     gone = gone + 1
-    if drops > 0 then
-      drops = drops - 1
-      unfile(candidate, read(candidate))
-      call('HDEL', base .. 's:' .. candidate, 'filed')
+    if gone <= DROPS then
+      unfile(candidate, theirs)
+      write(candidate, theirs)
     end
-    return false
+    return nil
   end
-  local other = theirs[3]
   if other == device then
     sameDevice = sameDevice + 1
-    return false
+    return nil
   end
   local apart = remaining(call('ZSCORE', myBlocks, other), call('ZSCORE', base .. 'b:' .. other, device))
   if apart then
     blocked = blocked + 1
     retryIn = math.min(retryIn, apart)
-    return false
+    return nil
   end
   local ours, itsOwn = call('ZSCORE', myRecents, other), call('ZSCORE', base .. 'r:' .. other, device)
   apart = remaining(ours and ours + recentFor, itsOwn and itsOwn + recentFor)
   if apart then
     recent = recent + 1
     retryIn = math.min(retryIn, apart)
-    if not fallback and recentGave and now - found[candidate] >= recentAfter then fallback = candidate end
-    return false
+    if not fallback and recentGave and now - theirs.since >= recentAfter then
+      fallback, fallbackRecord = candidate, theirs
+    end
+    return nil
   end
-  return true
+  return theirs
 end
 
+local more, from = {}, {}
 for k = 1, #keys do
-  from[k] = HEAD
-  if look(k, 0, HEAD - 1) then more[#more + 1] = k end
+  if look(k, 0, HEAD) then more[#more + 1], from[k] = k, HEAD end
 end
+local chosen, theirs
 while true do
   if #candidates > 1 then table.sort(candidates, better) end
   for c = 1, #candidates do
-    if fits(candidates[c]) then
+    theirs = take(candidates[c])
+    if theirs then
       chosen = candidates[c]
       break
     end
   end
   if chosen or #more == 0 or reads >= MOST then break end
-  candidates = {}
-  local still = {}
-  for m = 1, #more do
-    local k = more[m]
-    if look(k, from[k], 2 * from[k] - 1) then still[#still + 1] = k end
+  local deeper = more
+  candidates, more = {}, {}
+  for d = 1, #deeper do
+    local k = deeper[d]
+    if look(k, from[k], from[k]) then more[#more + 1] = k end
     from[k] = 2 * from[k]
   end
-  more = still
 end
 if not chosen and fallback then
-  chosen = fallback
-  recent = recent - 1
+  chosen, theirs, recent = fallback, fallbackRecord, recent - 1
 end
 
 if chosen then
-  local theirs = read(chosen)
   unfile(chosen, theirs)
   unfile(session, mine)
-  local wished, both = {}, {}
-  for part in string.gmatch(theirs[INTERESTS], '[^\n]+') do wished[part] = true end
+  local theirInterests, theirLanguages, both, language = {}, {}, {}, nil
+  for i = 1, #theirs.interests do theirInterests[theirs.interests[i]] = true end
   for i = 1, #interests do
-    if wished[interests[i]] then both[#both + 1] = interests[i] end
+    if theirInterests[interests[i]] then both[#both + 1] = interests[i] end
   end
-  local speak, language = {}, ''
-  for part in string.gmatch(theirs[LANGUAGES], '[^\n]+') do speak[part] = true end
+  for l = 1, #theirs.languages do theirLanguages[theirs.languages[l]] = true end
   for l = #languages, 1, -1 do
-    if speak[languages[l]] then language = languages[l] end
+    if theirLanguages[languages[l]] then language = languages[l] end
   end
-  both = table.concat(both, '\n')
-  call('HDEL', base .. 's:' .. chosen, 'filed')
-  call('HSET', base .. 's:' .. chosen, 'state', 'paired', 'pair', ARGV[18], 'partner', session, 'role', 'answerer',
-    'shared', both, 'language', language)
-  call('HDEL', key, 'filed')
-  call('HSET', key, 'state', 'paired', 'pair', ARGV[18], 'partner', chosen, 'role', 'offerer', 'shared', both,
-    'language', language, 'mode', mode, 'interests', ARGV[12], 'languages', ARGV[13], 'strict', strict, 'since', since)
-  return { 'matched', ARGV[18], waited, now - theirs[SINCE], chosen, theirs[NODE], both, language, left, leftPartner, leftNode,
-    sameDevice, blocked, recent, gone }
+  pairUp(theirs, ARGV[18], session, 'answerer', both, language)
+  write(chosen, theirs)
+  pairUp(mine, ARGV[18], chosen, 'offerer', both, language)
+  mine.mode, mine.interests, mine.languages, mine.strict, mine.since = mode, interests, languages, strict, since
+  write(session, mine)
+  return { 'matched', waited, now - theirs.since, matchOf(mine, theirs), left, { sameDevice, blocked, recent, gone } }
 end
 
-local sameWish = mine[MODE] == mode and mine[INTERESTS] == ARGV[12] and mine[LANGUAGES] == ARGV[13]
-  and mine[STRICT] == strict
-if not (mine[FILED] and sameWish and tonumber(mine[FILED]) == gave) then
+local sameWish = mine.filed and mine.mode == mode and mine.strict == strict
+  and table.concat(mine.interests, '\n') == ARGV[12] and table.concat(mine.languages, '\n') == ARGV[13]
+if not sameWish or mine.filed ~= filed then
   unfile(session, mine)
   for k = 1, #keys do call('ZADD', keys[k], since, session) end
   call('HINCRBY', base .. 'waiting', mode, 1)
   for i = 1, #interests do call('ZINCRBY', base .. 'wished', 1, interests[i]) end
-  call('HSET', key, 'state', 'waiting', 'filed', gave, 'mode', mode, 'interests', ARGV[12], 'languages', ARGV[13],
-    'strict', strict, 'since', since)
+  mine.mode, mine.interests, mine.languages, mine.strict, mine.since = mode, interests, languages, strict, since
+  mine.filed = filed
+  write(session, mine)
 end
 
 local relaxed = 0
-local function gives(after)
-  if after > waited then retryIn = math.min(retryIn, after - waited) end
-end
-if #interests > 0 then
-  if interestsGave then relaxed = relaxed + 1 elseif strict == '' then gives(tonumber(ARGV[15])) end
-end
-if #languages > 0 then
-  if languagesGave then relaxed = relaxed + 2 elseif strict == '' then gives(tonumber(ARGV[16])) end
-end
+if #interests > 0 and interestsGave then relaxed = relaxed + 1 end
+if #languages > 0 and languagesGave then relaxed = relaxed + 2 end
 if recentGave then
-  if tonumber(call('ZCOUNT', myRecents, '(' .. string.format('%.0f', now - recentFor), '+inf')) > 0 then
-    relaxed = relaxed + 4
-  end
-else
-  gives(recentAfter)
+  -- The newest of them ends last.
+  local newest = call('ZRANGE', myRecents, -1, -1, 'WITHSCORES')[2]
+  if newest and newest + recentFor > now then relaxed = relaxed + 4 end
 end
-return { 'waiting', since, math.max(1, math.ceil(retryIn)), relaxed, left, leftPartner, leftNode, sameDevice, blocked,
-  recent, gone }
+return { 'waiting', since, math.max(1, math.ceil(retryIn)), relaxed, left, { sameDevice, blocked, recent, gone } }

@@ -4,20 +4,14 @@
 -- ARGV[4..6]  session, node, epoch
 -- ARGV[7]     'end' or ''
 --
--- Returns left leftPartner leftNode, each '' when no pair ended.
+-- Returns { pair, partner, node } of the pair that ended, or {}.
 
 local session = ARGV[4]
-local key = base .. 's:' .. session
-local record = read(session)
-if not holds(session, record, ARGV[5], ARGV[6]) then return { '', '', '' } end
+local record = held(session, ARGV[5], tonumber(ARGV[6]))
+if not record then return {} end
 
-local left, partner, node = '', '', ''
-if record[STATE] == 'paired' then
-  left, partner, node = part(session, record)
-elseif record[STATE] == 'waiting' then
-  unfile(session, record)
-  call('HDEL', key, 'filed', 'since')
-  call('HSET', key, 'state', 'idle')
-end
-if ARGV[7] == 'end' then forget(session, record) end
-return { left, partner, node }
+local left = {}
+unfile(session, record)
+if record.pair then left = part(session, record) else becomeIdle(record) end
+if ARGV[7] == 'end' then forget(session, record) else write(session, record) end
+return left

@@ -6,8 +6,8 @@
 -- Returns nothing.
 
 local session = ARGV[4]
-local record = read(session)
-if not record[NODE] then
-  hold(session, record, ARGV[5], ARGV[6])
-  call('HSET', base .. 's:' .. session, 'device', ARGV[7], 'state', 'idle')
+if not read(session) then
+  local record = { device = ARGV[7] }
+  hold(session, record, ARGV[5], tonumber(ARGV[6]))
+  write(session, record)
 end

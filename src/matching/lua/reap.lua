@@ -9,36 +9,31 @@ local node, most = ARGV[4], tonumber(ARGV[6])
 local sessions = base .. 'at:' .. node
 if alive(node) then return { 0 } end
 
-local answer = { 0 }
-local function orphan(ended, pair, partner, home)
-  local n = #answer
-  answer[n + 1], answer[n + 2], answer[n + 3], answer[n + 4] = ended, pair, partner, home
-end
-
 -- The score is 0 while nobody has noticed, then the end of the grace.
 local due = call('ZRANGEBYSCORE', sessions, '-inf', now, 'LIMIT', 0, most + 1)
+local answer = { 0 }
 if #due > most then
   answer[1] = 1
   due[#due] = nil
 end
 for _, session in ipairs(due) do
-  local key = base .. 's:' .. session
   local record = read(session)
-  if record[DOOMED] then
-    if record[STATE] == 'paired' then
-      local pair, partner, home = part(session, record)
-      if pair ~= '' then orphan(1, pair, partner, home) end
-    else
-      unfile(session, record)
-    end
-    forget(session, record)
-  elseif record[NODE] then
-    unfile(session, record)
-    call('HDEL', key, 'filed')
-    call('HSET', key, 'doomed', 1)
-    call('ZADD', sessions, now + ARGV[5], session)
+  if record then
     local partner = partnerOf(record)
-    if partner then orphan(0, record[PAIR], record[PARTNER], partner[NODE]) end
+    if partner then
+      for _, field in ipairs({ record.doomed and 1 or 0, record.pair, record.partner, partner.node }) do
+        answer[#answer + 1] = field
+      end
+    end
+    unfile(session, record)
+    if record.doomed then
+      if record.pair then part(session, record) end
+      forget(session, record)
+    else
+      record.doomed = true
+      call('ZADD', sessions, now + ARGV[5], session)
+      write(session, record)
+    end
   else
     call('ZREM', sessions, session)
   end

@@ -4,24 +4,27 @@
 -- ARGV[4..7]    session, node, epoch, device
 -- ARGV[8..13]   the pair or '', its mode, role, partner, shared interests (one a line), language or ''
 --
--- Returns held | over (the other side is in this pair no more: the session is idle) | superseded
+-- Returns held | over (the other side is in this pair no more) | superseded
 
-local session = ARGV[4]
-local key = base .. 's:' .. session
-local record = read(session)
-local held = holds(session, record, ARGV[5], ARGV[6])
-if held == false then return 'superseded' end
-if held then
-  -- The record knows better. A pair that it does not know is over.
-  if ARGV[8] ~= '' and record[PAIR] ~= ARGV[8] then return 'over' end
-  return 'held'
+local session, pair = ARGV[4], ARGV[8]
+local record, superseded = held(session, ARGV[5], tonumber(ARGV[6]))
+if superseded then return 'superseded' end
+-- What the store knows goes first: a pair that it does not know of this session is over.
+if record then return pair ~= '' and record.pair ~= pair and 'over' or 'held' end
+
+record = { device = ARGV[7] }
+hold(session, record, ARGV[5], tonumber(ARGV[6]))
+local answer = 'held'
+if pair ~= '' then
+  local partner = read(ARGV[11])
+  if partner and partner.pair ~= pair then
+    answer = 'over'
+  else
+    local shared = {}
+    for interest in string.gmatch(ARGV[12], '[^\n]+') do shared[#shared + 1] = interest end
+    pairUp(record, pair, ARGV[11], ARGV[10], shared, ARGV[13] ~= '' and ARGV[13] or nil)
+    record.mode, record.interests, record.languages, record.strict, record.since = ARGV[9], {}, {}, false, now
+  end
 end
-
-hold(session, record, ARGV[5], ARGV[6])
-call('HSET', key, 'device', ARGV[7], 'state', 'idle')
-if ARGV[8] == '' then return 'held' end
-local partner = read(ARGV[11])
-if partner[NODE] and partner[PAIR] ~= ARGV[8] then return 'over' end
-call('HSET', key, 'state', 'paired', 'pair', ARGV[8], 'mode', ARGV[9], 'role', ARGV[10], 'partner', ARGV[11],
-  'shared', ARGV[12], 'language', ARGV[13], 'interests', '', 'languages', '', 'strict', '', 'since', now)
-return 'held'
+write(session, record)
+return answer

@@ -5,26 +5,20 @@
 --
 -- Returns false when there is no such session, else: epoch device previousNode, and one of
 --   idle
---   waiting  since mode interests languages strict
---   paired   pair mode role partner node shared language
+--   waiting  since mode interests languages strict(1 or 0)
+--   paired   match
 
 local session, node = ARGV[4], ARGV[5]
-local key = base .. 's:' .. session
 local record = read(session)
-if not record[NODE] then return false end
+if not record then return false end
 
-local previous = record[NODE]
-hold(session, record, node, tonumber(record[EPOCH]) + 1)
-if record[FILED] then
-  unfile(session, record)
-  call('HDEL', key, 'filed')
-end
+local previous, partner = record.node, partnerOf(record)
+hold(session, record, node, record.epoch + 1)
+unfile(session, record)
+if record.pair and not partner then becomeIdle(record) end
+write(session, record)
 
-if record[STATE] == 'waiting' then
-  return { record[EPOCH], record[DEVICE], previous, 'waiting', record[SINCE], record[MODE], record[INTERESTS],
-    record[LANGUAGES], record[STRICT] }
-end
-local partner = partnerOf(record)
-if partner then return { record[EPOCH], record[DEVICE], previous, 'paired', matchOf(record, partner) } end
-if record[STATE] == 'paired' then becomeIdle(session, record) end
-return { record[EPOCH], record[DEVICE], previous, 'idle' }
+if partner then return { record.epoch, record.device, previous, 'paired', matchOf(record, partner) } end
+if not record.since then return { record.epoch, record.device, previous, 'idle' } end
+return { record.epoch, record.device, previous, 'waiting', record.since, record.mode, record.interests,
+  record.languages, record.strict and 1 or 0 }
