@@ -1,0 +1,256 @@
+import { randomUUID } from "node:crypto";
+import fc from "fast-check";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Find, Match, Outcome, Wish } from "../session/match.ts";
+import type { Holder, Matcher, Rules } from "./matcher.ts";
+import { ModelMatcher } from "./model.ts";
+import { RedisMatcher } from "./redis-matcher.ts";
+import { DEFAULT_RULES } from "./rules.ts";
+import { startTestStore } from "./test-pool.ts";
+import type { TestStore } from "./test-pool.ts";
+
+/**
+ * Random sequences run against the model and against the Lua on a real server, side by side, and every answer is
+ * compared. `CHATRANDOM_MODEL_RUNS` says how many sequences (20,000 by default); a failure prints its seed.
+ */
+const RUNS = Number(process.env["CHATRANDOM_MODEL_RUNS"] ?? 20_000);
+/** Sequences under way at once, so that neither this process nor the server waits for the other. */
+const STREAMS = 8;
+
+const RULES: Rules = { ...DEFAULT_RULES, recentMost: 1, lease: 60_000 };
+const MOST_BLOCKS = 1;
+const NODES = ["a", "b", "c"];
+/** The last two share a device, as two tabs do. */
+const SESSIONS = ["s1", "s2", "s3", "s4", "s5", "s6"];
+const deviceOf = (session: string): string => (session === "s6" ? "d5" : session.replace("s", "d"));
+
+type Command =
+  | { do: "open" | "leave" | "end" | "absent"; who: string; stale: boolean }
+  | { do: "retry" | "restore"; who: string; stale: boolean }
+  | { do: "find" | "undo"; who: string; stale: boolean; wish: Wish; pair: Which }
+  | { do: "block"; who: string; stale: boolean; pair: Which }
+  | { do: "resume"; who: string; node: string }
+  | { do: "pass"; ms: number }
+  | { do: "stall"; ms: number }
+  | { do: "kill" | "retire" | "revive" | "reap"; node: string }
+  | { do: "census" }
+  | { do: "lose" };
+/** Which of the pairs that a session was ever in a command names. */
+type Which = "none" | "current" | "previous";
+
+const subset = (of: string[]): fc.Arbitrary<string[]> => fc.shuffledSubarray(of);
+const wish: fc.Arbitrary<Wish> = fc.record({
+  mode: fc.oneof({ weight: 9, arbitrary: fc.constant("video" as const) }, fc.constant("text" as const)),
+  interests: fc.oneof({ weight: 2, arbitrary: fc.constant([]) }, subset(["art", "b:c", "chess", "go"])),
+  languages: fc.oneof({ weight: 2, arbitrary: fc.constant([]) }, subset(["en", "fr"])),
+  strict: fc.oneof({ weight: 4, arbitrary: fc.constant(false) }, fc.constant(true)),
+});
+const who = fc.constantFrom(...SESSIONS);
+const node = fc.constantFrom(...NODES);
+const stale = fc.oneof({ weight: 19, arbitrary: fc.constant(false) }, fc.constant(true));
+const which = fc.constantFrom<Which[]>("current", "current", "none", "previous");
+const ms = fc.oneof(
+  fc.constantFrom(0, 1, 4_999, 5_000, 5_001, 10_000, 19_999, 20_000, 60_000, 300_000, 1_800_000, 86_400_000),
+  fc.integer({ min: 0, max: 20_000 }),
+);
+const only = <const T extends string>(...names: T[]) => fc.constantFrom(...names);
+const weighted = (weight: number, arbitrary: fc.Arbitrary<Command>) => ({ weight, arbitrary });
+const command = fc.oneof(
+  weighted(120, fc.record({ do: only("find"), who, stale, wish, pair: which })),
+  weighted(40, fc.record({ do: only("retry"), who, stale })),
+  weighted(50, fc.record({ do: only("pass"), ms })),
+  weighted(15, fc.record({ do: only("undo"), who, stale, wish, pair: which })),
+  weighted(20, fc.record({ do: only("leave", "absent", "open", "end"), who, stale })),
+  weighted(10, fc.record({ do: only("restore"), who, stale })),
+  weighted(30, fc.record({ do: only("block"), who, stale, pair: which })),
+  weighted(15, fc.record({ do: only("resume"), who, node })),
+  weighted(20, fc.record({ do: only("kill", "retire", "revive", "reap"), node })),
+  weighted(5, fc.record({ do: only("stall"), ms })),
+  weighted(5, fc.record({ do: only("census") })),
+  weighted(1, fc.record({ do: only("lose") })),
+);
+
+/** What the nodes would know: who holds what, and which pairs and places they have heard of. */
+class Play {
+  now = 1_750_000_000_000;
+  pairs = 0;
+  #renewed = 0;
+  model!: Matcher;
+  redis!: Matcher;
+  readonly #store: TestStore;
+  readonly #up = new Set(NODES);
+  readonly #holders = new Map<string, Holder[]>();
+  readonly #seen = new Map<string, string[]>();
+  readonly #matches = new Map<string, Match>();
+  readonly #asked = new Map<string, Find>();
+  /** Each answer of the model, and the promise of the store's to the same question. */
+  readonly #answers: { asked: string; expected: unknown; answer: Promise<unknown> }[] = [];
+
+  constructor(store: TestStore) {
+    this.#store = store;
+    for (const session of SESSIONS) {
+      this.#holders.set(session, [{ session, node: "a", epoch: 1, device: deviceOf(session) }]);
+    }
+    this.lose();
+  }
+
+  lose(): void {
+    const options = {
+      rules: RULES,
+      mostBlocks: MOST_BLOCKS,
+      now: () => this.now,
+      newPair: () => `pair ${this.pairs}`,
+    };
+    this.model = new ModelMatcher(options);
+    const redis = { client: this.#store.redis };
+    this.redis = new RedisMatcher({ ...options, redis, prefix: randomUUID() });
+  }
+
+  /** Asks both. The store's answer is awaited at the end: what is asked next depends on the model's alone. */
+  async both<T>(asked: string, ask: (matcher: Matcher) => Promise<T>): Promise<T> {
+    this.pairs++;
+    const expected = await ask(this.model);
+    const answer = ask(this.redis);
+    answer.catch(() => undefined); // Looked at in `compare`.
+    this.#answers.push({ asked, expected, answer });
+    return expected;
+  }
+
+  async compare(): Promise<void> {
+    const asked = this.#answers.map((each) => each.asked);
+    for (const [at, { expected, answer }] of this.#answers.entries()) {
+      const actual = await answer;
+      // Much cheaper than `expect`, which says more when they differ.
+      if (JSON.stringify(actual) === JSON.stringify(expected)) continue;
+      expect(actual, asked.slice(0, at + 1).join("\n")).toEqual(expected);
+    }
+  }
+
+  async run(command: Command): Promise<void> {
+    const text = JSON.stringify(command);
+    switch (command.do) {
+      case "pass":
+        this.now += command.ms;
+        await this.renew();
+        break;
+      case "stall":
+        this.now += command.ms;
+        break;
+      case "kill":
+        this.#up.delete(command.node);
+        break;
+      case "retire":
+        this.#up.delete(command.node);
+        await this.both(text, (matcher) => matcher.retire(command.node));
+        break;
+      case "revive":
+        this.#up.add(command.node);
+        this.#renewed = 0;
+        await this.renew();
+        break;
+      case "reap":
+        await this.both(text, (matcher) => matcher.reap(command.node));
+        break;
+      case "census":
+        await this.both(text, (matcher) => matcher.census(2));
+        break;
+      case "lose":
+        this.lose();
+        this.#renewed = 0;
+        await this.renew();
+        break;
+      case "resume": {
+        const resumed = await this.both(text, (matcher) => matcher.resume(command.who, command.node));
+        if (resumed) this.#holders.get(command.who)!.push(resumed.holder);
+        break;
+      }
+      case "find":
+      case "undo":
+        await this.#find(command, text);
+        break;
+      case "retry": {
+        const find = this.#asked.get(command.who);
+        if (find) this.#hear(command.who, await this.both(text, (m) => m.find(this.#holder(command), find)));
+        break;
+      }
+      case "block": {
+        const pair = this.#pair(command) ?? "none";
+        await this.both(text, (matcher) => matcher.block(this.#holder(command), pair));
+        break;
+      }
+      case "restore": {
+        const match = this.#matches.get(command.who);
+        await this.both(text, (matcher) => matcher.restore(this.#holder(command), match));
+        break;
+      }
+      default:
+        await this.both<unknown>(text, (matcher) => matcher[command.do](this.#holder(command)));
+    }
+  }
+
+  /** Renews the leases of the living once half of their time is over. */
+  async renew(): Promise<void> {
+    if (this.now - this.#renewed < RULES.lease / 2) return;
+    this.#renewed = this.now;
+    for (const name of this.#up) {
+      await this.both(`renew ${name}`, (matcher) => matcher.renew(name, { online: 2, waiting: 1 }));
+    }
+  }
+
+  async #find(command: Extract<Command, { do: "find" | "undo" }>, text: string): Promise<void> {
+    const [holder, pair] = [this.#holder(command), this.#pair(command)];
+    const since = this.#asked.get(command.who)?.since;
+    if (command.do === "undo") {
+      const find: Find = { wish: command.wish, since };
+      this.#hear(command.who, await this.both(text, (m) => m.undo(holder, pair ?? "none", find)), find);
+    } else {
+      const find: Find = { wish: command.wish, since, leaving: pair };
+      this.#hear(command.who, await this.both(text, (m) => m.find(holder, find)), find);
+    }
+  }
+
+  #hear(session: string, outcome: Outcome, { wish }: Partial<Find> = {}): void {
+    if (outcome.kind === "waiting" && wish) this.#asked.set(session, { wish, since: outcome.since });
+    if (outcome.kind !== "matched" && outcome.kind !== "claimed") return;
+    const { match } = outcome;
+    this.#asked.delete(session);
+    this.#matches.set(session, match);
+    for (const member of [session, match.partner.session]) {
+      const seen = this.#seen.get(member) ?? [];
+      if (!seen.includes(match.pair)) this.#seen.set(member, [...seen, match.pair]);
+    }
+  }
+
+  /** The current holder, or one that has been superseded. */
+  #holder({ who, stale }: { who: string; stale: boolean }): Holder {
+    const holders = this.#holders.get(who)!;
+    return holders.at(stale && holders.length > 1 ? -2 : -1)!;
+  }
+
+  #pair({ who, pair }: { who: string; pair: Which }): string | undefined {
+    if (pair === "none") return undefined;
+    return this.#seen.get(who)?.at(pair === "current" ? -1 : -2);
+  }
+}
+
+let store: TestStore;
+beforeAll(async () => void (store = await startTestStore()));
+afterAll(() => store.stop());
+
+test(
+  "M1–M8: the Lua answers as the model does, whatever happens in whatever order",
+  { timeout: 600_000 },
+  async () => {
+    const property = fc.asyncProperty(fc.array(command, { maxLength: 30, size: "max" }), async (commands) => {
+      const play = new Play(store);
+      await play.renew();
+      for (const each of commands) await play.run(each);
+      for (const who of SESSIONS) await play.run({ do: "resume", who, node: "a" });
+      await play.compare();
+    });
+    const streams = Array.from({ length: STREAMS }, () =>
+      fc.assert(property, { numRuns: Math.ceil(RUNS / STREAMS) }),
+    );
+    await Promise.all(streams);
+  },
+);

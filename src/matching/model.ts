@@ -1,0 +1,406 @@
+import { REPORT_AFTER_END_MS } from "../protocol/limits.ts";
+import type { Common, Relaxation, Role } from "../protocol/messages.ts";
+import type { Find, Left, Match, Outcome, Wish } from "../session/match.ts";
+import type { Census, Counts, Holder, Matcher, Orphan, Restored, Resumed, Rules } from "./matcher.ts";
+import { MOST_BLOCKS, REAP_MOST } from "./rules.ts";
+
+/** What a ticket must share with its partner, as of the last time that it asked (M6). */
+interface Insists {
+  interests: boolean;
+  languages: boolean;
+}
+interface Ticket {
+  wish: Wish;
+  since: number;
+  /** There while the ticket is in the pool; without it nobody can take the ticket. */
+  insists?: Insists;
+}
+interface Pair {
+  id: string;
+  role: Role;
+  partner: string;
+  common: Common;
+}
+/** A session: paired if it has a pair, else waiting if it has a ticket, else idle. A pair keeps the ticket it came from. */
+interface Session extends Holder {
+  ticket?: Ticket;
+  pair?: Pair;
+  last?: { pair: string; device: string; at: number };
+  /** There once its node was found dead: when its grace is over. */
+  doomed?: number;
+}
+type Lease = { until: number; counts: Counts };
+
+const HEAL = 30_000;
+const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+const shared = (mine: readonly string[], theirs: readonly string[]): string[] =>
+  mine.filter((one) => theirs.includes(one));
+
+/**
+ * The specification of the matcher: rules M1–M8 as plain code that scans everybody, in one process. The tests hold the
+ * Lua against it, answer by answer; it also stands in for Redis where a test wants none.
+ */
+export class ModelMatcher implements Matcher {
+  readonly #rules: Rules;
+  readonly #now: () => number;
+  readonly #newPair: () => string;
+  readonly #mostBlocks: number;
+  readonly #leases = new Map<string, Lease>();
+  readonly #sessions = new Map<string, Session>();
+  /** Device → the devices of its last partners → when that pair ended. */
+  readonly #recents = new Map<string, Map<string, number>>();
+  /** Device → the devices it has blocked → until when. */
+  readonly #blocks = new Map<string, Map<string, number>>();
+
+  constructor(options: { rules: Rules; now: () => number; newPair: () => string; mostBlocks?: number }) {
+    this.#rules = options.rules;
+    this.#now = options.now;
+    this.#newPair = options.newPair;
+    this.#mostBlocks = options.mostBlocks ?? MOST_BLOCKS;
+  }
+
+  /** What it knows of every session, for tests that look. */
+  get sessions(): ReadonlyMap<string, Readonly<Session>> {
+    return this.#sessions;
+  }
+
+  async open(holder: Holder): Promise<void> {
+    if (!this.#sessions.has(holder.session)) this.#sessions.set(holder.session, { ...holder });
+  }
+
+  async resume(session: string, node: string): ReturnType<Matcher["resume"]> {
+    const found = this.#sessions.get(session);
+    if (!found) return null;
+    const previousNode = found.node;
+    this.#hold(found, node, found.epoch + 1);
+    delete found.ticket?.insists;
+    const { epoch, device, ticket } = found;
+    const partner = this.#partner(found);
+    let resumed: Resumed = { state: "idle" };
+    if (partner) resumed = { state: "paired", match: this.#match(found, partner) };
+    else if (found.pair) this.#becomeIdle(found);
+    else if (ticket) resumed = { state: "waiting", wish: ticket.wish, since: ticket.since };
+    return { holder: { session, node, epoch, device }, previousNode, resumed };
+  }
+
+  async restore(holder: Holder, match?: Match): Promise<Restored> {
+    const known = this.#held(holder);
+    if (known === "superseded") return known;
+    if (known) return match && known.pair?.id !== match.pair ? "over" : "held";
+    const session: Session = { ...holder };
+    this.#sessions.set(holder.session, session);
+    if (!match) return "held";
+    const partner = this.#sessions.get(match.partner.session);
+    if (partner && partner.pair?.id !== match.pair) return "over";
+    const { pair: id, role, common, mode } = match;
+    session.pair = { id, role, common, partner: match.partner.session };
+    session.ticket = { wish: { mode, interests: [], languages: [], strict: false }, since: this.#now() };
+    return "held";
+  }
+
+  async find(holder: Holder, find: Find): Promise<Outcome> {
+    return this.#find(holder, find);
+  }
+
+  async undo(holder: Holder, pair: string, find: Find): Promise<Outcome> {
+    return this.#find(holder, find, pair);
+  }
+
+  #find(holder: Holder, find: Find, undoing?: string): Outcome {
+    const [now, rules] = [this.#now(), this.#rules];
+    if (!this.#isAlive(holder.node)) return { kind: "fenced" };
+    const known = this.#held(holder);
+    if (known === "superseded") return { kind: "superseded" };
+    const me: Session = known ?? { ...holder };
+    this.#sessions.set(me.session, me);
+
+    let left: Left | undefined;
+    let since = me.ticket?.since ?? find.since;
+    if (me.pair) {
+      const partner = this.#partner(me);
+      if (me.pair.id === undoing) {
+        delete me.pair;
+        delete partner?.pair;
+      } else if (me.pair.id === find.leaving) {
+        left = this.#part(me);
+        since = now;
+      } else if (partner) {
+        return { kind: "claimed", match: this.#match(me, partner) };
+      } else {
+        this.#becomeIdle(me);
+        since = find.since;
+      }
+    }
+
+    const { wish } = find;
+    const ticket: Ticket = { wish, since: Math.min(since ?? now, now) };
+    me.ticket = ticket;
+    const waited = now - ticket.since;
+    const insistsOn = (wished: readonly string[], after: number): boolean =>
+      wished.length > 0 && (wish.strict || waited < after);
+    const insists = {
+      interests: insistsOn(wish.interests, rules.interestsAfter),
+      languages: insistsOn(wish.languages, rules.languagesAfter),
+    };
+    ticket.insists = insists;
+
+    const passed = { device: 0, blocked: 0, recent: 0, gone: 0 };
+    let chosen: Session | undefined;
+    let relented: Session | undefined;
+    let retryIn = HEAL;
+    for (const other of this.#candidates(me)) {
+      const apart = this.#blockedFor(me, other);
+      const recent = this.#recentFor(me, other);
+      if (!this.#isAlive(other.node)) {
+        passed.gone++;
+        delete other.ticket!.insists;
+      } else if (other.device === me.device) {
+        passed.device++;
+      } else if (apart > 0) {
+        passed.blocked++;
+        retryIn = Math.min(retryIn, apart);
+      } else if (recent > 0) {
+        passed.recent++;
+        retryIn = Math.min(retryIn, recent);
+        const haveWaited = Math.min(waited, now - other.ticket!.since) >= rules.recentAfter;
+        if (haveWaited) relented ??= other;
+      } else {
+        chosen = other;
+        break;
+      }
+    }
+    if (!chosen && relented) {
+      chosen = relented;
+      passed.recent--;
+    }
+    if (chosen) {
+      const partnerWaited = now - chosen.ticket!.since;
+      const match = this.#claim(me, chosen);
+      return { kind: "matched", match, waited, partnerWaited, ...(left && { left }), passed };
+    }
+
+    const gives = [
+      insists.interests && !wish.strict ? rules.interestsAfter : 0,
+      insists.languages && !wish.strict ? rules.languagesAfter : 0,
+      rules.recentAfter,
+    ];
+    for (const after of gives) if (after > waited) retryIn = Math.min(retryIn, after - waited);
+    const relaxed: Relaxation[] = [];
+    if (wish.interests.length > 0 && !insists.interests) relaxed.push("interests");
+    if (wish.languages.length > 0 && !insists.languages) relaxed.push("languages");
+    if (waited >= rules.recentAfter && this.#hasRecents(me)) relaxed.push("recent");
+    return { kind: "waiting", since: ticket.since, relaxed, retryIn, ...(left && { left }), passed };
+  }
+
+  /** M5, M6: whose preferences allow it, in the order in which they are to be taken. */
+  #candidates(me: Session): Session[] {
+    const mine = me.ticket!;
+    const fits = ({ session, ticket }: Session): boolean => {
+      if (session === me.session || !ticket?.insists || ticket.wish.mode !== mine.wish.mode) return false;
+      const share = (what: "interests" | "languages"): boolean =>
+        (!mine.insists![what] && !ticket.insists![what]) ||
+        shared(mine.wish[what], ticket.wish[what]).length > 0;
+      return share("interests") && share("languages");
+    };
+    const interests = ({ ticket }: Session): number =>
+      shared(mine.wish.interests, ticket!.wish.interests).length;
+    const speaks = ({ ticket }: Session): number =>
+      Math.min(1, shared(mine.wish.languages, ticket!.wish.languages).length);
+    return [...this.#sessions.values()]
+      .filter(fits)
+      .sort(
+        (a, b) =>
+          interests(b) - interests(a) ||
+          speaks(b) - speaks(a) ||
+          a.ticket!.since - b.ticket!.since ||
+          byName(a.session, b.session),
+      );
+  }
+
+  /** M1 */
+  #claim(me: Session, other: Session): Match {
+    const [mine, theirs] = [me.ticket!, other.ticket!];
+    const language = shared(mine.wish.languages, theirs.wish.languages)[0];
+    const common = {
+      interests: shared(mine.wish.interests, theirs.wish.interests),
+      ...(language && { language }),
+    };
+    const id = this.#newPair();
+    me.pair = { id, role: "offerer", partner: other.session, common };
+    other.pair = { id, role: "answerer", partner: me.session, common };
+    delete mine.insists;
+    delete theirs.insists;
+    return this.#match(me, other);
+  }
+
+  async absent(holder: Holder): Promise<void> {
+    const me = this.#held(holder);
+    if (me && me !== "superseded") delete me.ticket?.insists;
+  }
+
+  async leave(holder: Holder): Promise<Left | undefined> {
+    const me = this.#held(holder);
+    if (!me || me === "superseded") return undefined;
+    if (me.pair) return this.#part(me);
+    delete me.ticket;
+    return undefined;
+  }
+
+  async block(holder: Holder, pair: string): ReturnType<Matcher["block"]> {
+    const me = this.#held(holder);
+    if (!me || me === "superseded") return null;
+    const left = me.pair?.id === pair ? this.#part(me) : undefined;
+    if (me.last?.pair !== pair || this.#now() - me.last.at > REPORT_AFTER_END_MS) return null;
+    const partnerDevice = me.last.device;
+    keep(this.#blocks, me.device, partnerDevice, this.#now() + this.#rules.blockFor, this.#mostBlocks);
+    return { partnerDevice, ...(left && { left }) };
+  }
+
+  async end(holder: Holder): Promise<Left | undefined> {
+    const left = await this.leave(holder);
+    const me = this.#held(holder);
+    if (me && me !== "superseded") this.#sessions.delete(me.session);
+    return left;
+  }
+
+  async renew(node: string, counts: Counts): ReturnType<Matcher["renew"]> {
+    const fresh = !this.#isAlive(node);
+    this.#leases.set(node, { until: this.#now() + this.#rules.lease, counts });
+    const known = [...this.#leases].sort(([a, x], [b, y]) => x.until - y.until || byName(a, b));
+    const total = { online: 0, waiting: 0 };
+    const nodes: string[] = [];
+    const dead: string[] = [];
+    for (const [name, lease] of known) {
+      if (this.#isAlive(name)) {
+        nodes.push(name);
+        total.online += lease.counts.online;
+        total.waiting += lease.counts.waiting;
+      } else if ([...this.#sessions.values()].some((session) => session.node === name)) {
+        dead.push(name);
+      } else {
+        this.#leases.delete(name);
+      }
+    }
+    return { total, nodes, dead, fresh };
+  }
+
+  async retire(node: string): Promise<void> {
+    const lease = this.#leases.get(node);
+    if (lease) lease.until = this.#now();
+  }
+
+  async reap(node: string): ReturnType<Matcher["reap"]> {
+    if (this.#isAlive(node)) return { orphans: [], more: false };
+    const now = this.#now();
+    const due = [...this.#sessions.values()]
+      .filter((session) => session.node === node && (session.doomed ?? 0) <= now)
+      .sort((a, b) => (a.doomed ?? 0) - (b.doomed ?? 0) || byName(a.session, b.session));
+    const orphans: Orphan[] = [];
+    for (const session of due.slice(0, REAP_MOST)) {
+      const partner = this.#partner(session);
+      if (partner) {
+        const where = { session: partner.session, node: partner.node };
+        orphans.push({ pair: session.pair!.id, partner: where, ended: session.doomed !== undefined });
+      }
+      if (session.doomed === undefined) {
+        session.doomed = now + this.#rules.grace;
+        delete session.ticket?.insists;
+      } else {
+        if (session.pair) this.#part(session);
+        this.#sessions.delete(session.session);
+      }
+    }
+    return { orphans, more: due.length > REAP_MOST };
+  }
+
+  async census(top: number): Promise<Census> {
+    const waiting = { video: 0, text: 0 };
+    const wished = new Map<string, number>();
+    for (const { ticket } of this.#sessions.values()) {
+      if (!ticket?.insists) continue;
+      waiting[ticket.wish.mode]++;
+      for (const interest of ticket.wish.interests) wished.set(interest, (wished.get(interest) ?? 0) + 1);
+    }
+    const interests = [...wished]
+      .map(([interest, count]) => ({ interest, waiting: count }))
+      .sort((a, b) => b.waiting - a.waiting || byName(b.interest, a.interest));
+    return { waiting, interests: interests.slice(0, top) };
+  }
+
+  #isAlive(node: string): boolean {
+    return (this.#leases.get(node)?.until ?? 0) > this.#now();
+  }
+
+  /** The session if the caller holds it. A higher epoch than ours is a takeover that was lost: it counts. */
+  #held({ session, node, epoch }: Holder): Session | "superseded" | undefined {
+    const known = this.#sessions.get(session);
+    if (!known) return undefined;
+    const current = known.epoch === epoch && known.node === node;
+    if (!current && epoch <= known.epoch) return "superseded";
+    this.#hold(known, node, epoch);
+    return known;
+  }
+
+  #hold(session: Session, node: string, epoch: number): void {
+    session.node = node;
+    session.epoch = epoch;
+    delete session.doomed;
+  }
+
+  /** The pair's other side, unless it is in this pair no more. */
+  #partner({ pair }: Session): Session | undefined {
+    const partner = pair && this.#sessions.get(pair.partner);
+    return partner?.pair?.id === pair?.id ? partner : undefined;
+  }
+
+  #match({ pair, ticket }: Session, { session, node }: Session): Match {
+    const { id, role, common } = pair!;
+    return { pair: id, mode: ticket!.wish.mode, role, partner: { session, node }, common };
+  }
+
+  #becomeIdle(session: Session, partner?: Session): void {
+    if (partner) session.last = { pair: session.pair!.id, device: partner.device, at: this.#now() };
+    delete session.pair;
+    delete session.ticket;
+  }
+
+  /** Ends a pair on both sides, who then count as recent partners (M4). */
+  #part(me: Session): Left | undefined {
+    const partner = this.#partner(me);
+    const pair = me.pair!.id;
+    this.#becomeIdle(me, partner);
+    if (!partner) return undefined;
+    this.#becomeIdle(partner, me);
+    keep(this.#recents, me.device, partner.device, this.#now(), this.#rules.recentMost);
+    keep(this.#recents, partner.device, me.device, this.#now(), this.#rules.recentMost);
+    return { pair, partner: { session: partner.session, node: partner.node } };
+  }
+
+  /** M3: for how long yet; 0 or less when they may meet. */
+  #blockedFor(a: Session, b: Session): number {
+    return eitherWay(this.#blocks, a.device, b.device) - this.#now();
+  }
+
+  /** M4: for how long yet; 0 or less when it is forgotten. */
+  #recentFor(a: Session, b: Session): number {
+    return eitherWay(this.#recents, a.device, b.device) + this.#rules.recentFor - this.#now();
+  }
+
+  #hasRecents({ device }: Session): boolean {
+    const ends = [...(this.#recents.get(device)?.values() ?? [])];
+    return ends.some((end) => end + this.#rules.recentFor > this.#now());
+  }
+}
+
+type Times = Map<string, Map<string, number>>;
+
+function eitherWay(times: Times, a: string, b: string): number {
+  return Math.max(times.get(a)?.get(b) ?? -Infinity, times.get(b)?.get(a) ?? -Infinity);
+}
+
+/** Remembers one more time for `of`, and only the newest `most`. */
+function keep(times: Times, of: string, other: string, time: number, most: number): void {
+  const all = [...new Map(times.get(of)).set(other, time)];
+  all.sort(([a, x], [b, y]) => x - y || byName(a, b));
+  times.set(of, new Map(all.slice(Math.max(0, all.length - most))));
+}
