@@ -60,6 +60,7 @@ const REBUILD_MS = 2_000;
 /** Without a connection for so long it is fair to say that there is no way; and for so long, to try no more. */
 export const FAILED_AFTER_MS = 25_000;
 const GIVE_UP_MS = 120_000;
+const GATHERING_MS = 20;
 const MAX_EARLY_CANDIDATES = 64;
 
 export class Call {
@@ -77,6 +78,9 @@ export class Call {
   #early: { candidates: Candidate[]; generation: number }[] = [];
   /** Descriptions cost work, so a stranger gets a bounded amount of it. */
   readonly #patience: Bucket;
+  #gatheredLater: Candidate[] = [];
+  #gathering = false;
+  #stopGathering = () => {};
   #stopWatch = () => {};
   #stopTrouble = () => {};
   #stopVerdict = () => {};
@@ -158,8 +162,7 @@ export class Call {
     if (this.#state === "closed") return;
     this.#state = "closed";
     this.#stopTimers();
-    this.#peer?.close();
-    this.#peer = null;
+    this.#closePeer();
     this.#early = [];
   }
 
@@ -248,10 +251,8 @@ export class Call {
   #adopt(ready: Peer | null): Peer | null {
     this.#stopTrouble();
     this.#stopRebuild();
-    const old = this.#peer;
-    this.#peer = null;
-    old?.close();
-    if (old) this.#setup.events.stream(null);
+    if (this.#peer) this.#setup.events.stream(null);
+    this.#closePeer();
     this.#builtAt = this.#clock.now();
     let peer: Peer;
     try {
@@ -260,19 +261,38 @@ export class Call {
       return null;
     }
     this.#peer = peer;
-    const generation = this.#generation;
     const { events } = this.#setup;
     peer.listen({
-      candidates: (candidates) => {
-        for (let i = 0; i < candidates.length; i += MAX_CANDIDATES_PER_SIGNAL) {
-          events.signal({ candidates: candidates.slice(i, i + MAX_CANDIDATES_PER_SIGNAL), generation });
-        }
-      },
+      candidates: (candidates) => this.#gathered(candidates),
       state: (state) => this.#moved(state),
       stream: (stream) => events.stream(stream),
     });
     events.channel(peer.channel);
     return peer;
+  }
+
+  #closePeer(): void {
+    const peer = this.#peer;
+    this.#peer = null;
+    this.#gatheredLater = [];
+    this.#stopGathering();
+    this.#stopGathering = () => {};
+    this.#gathering = false;
+    peer?.retire(this.#clock);
+  }
+
+  /** The first candidate goes at once, those that come on its heels together: fewer messages for everybody. */
+  #gathered(candidates: Candidate[]): void {
+    this.#gatheredLater.push(...candidates);
+    if (!this.#gathering) this.#sendGathered();
+  }
+
+  #sendGathered(): void {
+    const candidates = this.#gatheredLater.splice(0, MAX_CANDIDATES_PER_SIGNAL);
+    this.#gathering = candidates.length > 0;
+    if (!this.#gathering) return;
+    this.#setup.events.signal({ candidates, generation: this.#generation });
+    this.#stopGathering = this.#clock.after(GATHERING_MS, () => this.#sendGathered());
   }
 
   /** The current connection changed; a closed one tells nothing (see peer.ts). */

@@ -5,7 +5,7 @@ import { Peer } from "./peer.ts";
 import type { Tracks } from "./peer.ts";
 import { FakeNetwork } from "./testing/fake-connection.ts";
 import type { FakeConnection } from "./testing/fake-connection.ts";
-import { FakeStream, FakeTrack, settle } from "./testing/fakes.ts";
+import { FakeClock, FakeStream, FakeTrack, settle } from "./testing/fakes.ts";
 
 let network: FakeNetwork;
 let tracks: Tracks;
@@ -197,6 +197,20 @@ test("a closed one says and does nothing any more", async () => {
   await settle();
   expect(mine).toEqual({ candidates: [], states: [], streams: [] });
   expect(offerer.state).toBe("closed");
+});
+
+test("a retired one sends nothing from the same moment on, and is closed a little later", async () => {
+  tracks = { audio: track("audio"), video: track("video") };
+  const { offerer, mine } = await connect();
+  const clock = new FakeClock();
+  mine.states.length = 0;
+  offerer.retire(clock);
+  expect(connection(0).transceivers.map(({ sender }) => sender.track)).toEqual([null, null]);
+  expect([offerer.state, connection(0).signalingState]).toEqual(["closed", "stable"]);
+  connection(0).move("failed");
+  expect(mine.states).toEqual([]);
+  await clock.pass(1_000);
+  expect(connection(0).signalingState).toBe("closed");
 });
 
 test("new relay credentials reach the connection that is there", () => {

@@ -8,6 +8,7 @@
  */
 import type { Mode, Role } from "../../src/protocol/messages.ts";
 import type { Candidate } from "./call-signal.ts";
+import type { Clock } from "./clock.ts";
 
 export type Kind = "audio" | "video";
 export type Tracks = Record<Kind, MediaStreamTrack | null>;
@@ -32,6 +33,7 @@ export interface PeerEvents {
 /** Of the stranger's, per connection: more than any page has, few enough that nobody scans a network with them. */
 const MAX_REMOTE_CANDIDATES = 128;
 const MAX_OWN_CANDIDATES_KEPT = 64;
+const RETIRED_MS = 1_000;
 const KINDS: Kind[] = ["audio", "video"];
 
 export class Peer {
@@ -165,13 +167,27 @@ export class Peer {
     }
   }
 
-  close(): void {
+  /**
+   * Ends it for everybody to see: nothing is sent, told or done any more. The browser's part of closing, which keeps a
+   * page busy for tens of milliseconds, follows when the moment of a Next has passed.
+   */
+  retire(clock: Clock): void {
     if (this.#closed) return;
+    this.#silence();
+    for (const sender of Object.values(this.#senders)) sender.replaceTrack(null).catch(() => {});
+    clock.after(RETIRED_MS, () => this.#connection.close());
+  }
+
+  close(): void {
+    this.#silence();
+    this.#connection.close();
+  }
+
+  #silence(): void {
     this.#closed = true;
     this.#events = null;
     const connection = this.#connection;
     connection.onicecandidate = connection.onconnectionstatechange = connection.ontrack = null;
-    connection.close();
   }
 
   #step<T>(step: () => Promise<T>): Promise<T> {
@@ -219,6 +235,8 @@ export class Peer {
     // An empty one says that there are no more, which nobody needs to know.
     if (!found?.candidate) return;
     const { candidate, sdpMid, sdpMLineIndex, usernameFragment } = found;
+    // A browser calls by TCP but never takes such a call: two of them cannot meet that way.
+    if (candidate.includes(" tcptype active")) return;
     const own = { candidate, sdpMid, sdpMLineIndex, usernameFragment };
     if (this.#events) this.#events.candidates([own]);
     else if (this.#ownCandidates.length < MAX_OWN_CANDIDATES_KEPT) this.#ownCandidates.push(own);

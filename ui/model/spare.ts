@@ -3,15 +3,18 @@
  * never more than one; whoever takes it owns it, and it is closed when it is not wanted any more.
  */
 import type { Mode } from "../../src/protocol/messages.ts";
+import type { Clock } from "./clock.ts";
 import type { Kind, Peer } from "./peer.ts";
 
 export class Spare {
+  readonly #clock: Clock;
   readonly #newPeer: (mode: Mode) => Peer;
   #peer: Peer | null = null;
   #offer: string | null = null;
   #sent = false;
 
-  constructor(newPeer: (mode: Mode) => Peer) {
+  constructor(clock: Clock, newPeer: (mode: Mode) => Peer) {
+    this.#clock = clock;
     this.#newPeer = newPeer;
   }
 
@@ -49,9 +52,11 @@ export class Spare {
     return peer;
   }
 
-  /** Closes it if its offer went out: the other side answered nobody, and its open ports cost the relay. */
+  /** Done with it, if its offer went out: we answered instead, and its open ports would cost the relay. */
   retire(): void {
-    if (this.#sent) this.close();
+    if (!this.#sent) return;
+    this.#peer?.retire(this.#clock);
+    this.#forget();
   }
 
   setTrack(kind: Kind): void {

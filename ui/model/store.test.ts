@@ -172,7 +172,7 @@ test("Stop leaves, gives the camera back and closes every connection", async () 
   expect(sockets.last.sent.at(-1)).toEqual({ type: "leave" });
   expect([store.phase.value, store.media.value, store.localStream.value]).toEqual(["home", "unasked", null]);
   expect(browser.devices.tracks.every(({ stopped }) => stopped)).toBe(true);
-  await settle();
+  await clock.pass(1_000);
   expect(browser.network.open).toEqual([]);
   sockets.last.says(matched("late"));
   sockets.last.says(waiting());
@@ -249,6 +249,7 @@ test("M2: an undone match is dropped without a word and the search goes on", asy
   await settle();
   sockets.last.says(waiting({ relaxed: ["recent"] }));
   expect([store.phase.value, store.ended.value, store.relaxed.value]).toEqual(["waiting", null, ["recent"]]);
+  await clock.pass(1_000);
   expect(browser.network.open).toEqual([]);
 });
 
@@ -259,7 +260,7 @@ test("a match while another call is up replaces it, and an end of the past pair 
   sockets.last.says(matched("two", { common: { interests: ["go"] } }));
   sockets.last.says({ type: "ended", pair: "one", reason: "left" });
   sockets.last.says({ type: "signal", pair: "one", data: { restart: "connection", generation: 1 } });
-  await settle();
+  await clock.pass(1_000);
   expect([store.phase.value, store.common.value?.interests, browser.network.open.length]).toEqual([
     "connecting",
     ["go"],
@@ -271,7 +272,7 @@ test("the spare is closed when we answer instead, and there is never more than o
   await search();
   expect(browser.network.open).toHaveLength(1);
   sockets.last.says(matched("one", { offer: "v=0\r\na=ice-ufrag:x\r\n" }));
-  await settle();
+  await clock.pass(1_000);
   expect(browser.network.open).toHaveLength(1);
   expect(browser.network.connections).toHaveLength(2);
 });
@@ -282,7 +283,7 @@ test("new relay credentials reach the call and the spare, and everything made la
   sockets.last.says({ type: "ice", iceServers });
   expect(browser.network.open[0]?.configuration).toMatchObject({ iceServers, iceTransportPolicy: "all" });
   sockets.last.says(matched("p", { offer: "v=0\r\na=ice-ufrag:x\r\n" }));
-  await settle();
+  await clock.pass(1_000);
   expect(browser.network.open[0]?.configuration).toMatchObject({ iceServers, bundlePolicy: "max-bundle" });
   sockets.last.says({ type: "ice", iceServers: [] });
   expect(browser.network.open[0]?.configuration.iceServers).toEqual([]);
@@ -301,6 +302,7 @@ test("a place that sends visitors away for good stops everything; a superseded p
   await settle();
   sockets.last.breaks(4503);
   expect([store.phase.value, store.server.value]).toEqual(["home", { state: "closed", why: "superseded" }]);
+  await clock.pass(1_000);
   expect(browser.network.open).toEqual([]);
   store.reconnect();
   open();

@@ -70,7 +70,7 @@ export function createStore(browser: Browser): Store {
     },
   });
   const chat = new Chat(clock, () => ({ camera: media.sends("video"), microphone: media.sends("audio") }));
-  const spare = new Spare((wanted) => newPeer(wanted, "offerer"));
+  const spare = new Spare(clock, (wanted) => newPeer(wanted, "offerer"));
   const signaling = new Signaling({
     openSocket: browser.openSocket,
     clock,

@@ -29,6 +29,12 @@ export class TwoPages {
     }
   }
 
+  /** Those that stay: a browser is given a moment to close what is not needed any more. */
+  async openConnections(): Promise<number> {
+    await this.clock.pass(1_000);
+    return this.network.open.length;
+  }
+
   get connected(): boolean {
     const [one, other] = [this.offerer.connection, this.answerer.connection];
     return (
