@@ -8,7 +8,17 @@ export interface Contradiction {
   problem: string;
 }
 
-export function* contradictions({ ice }: Config): Generator<Contradiction> {
+export function* contradictions({ ice, tls, domain, https }: Config): Generator<Contradiction> {
+  if (tls === "acme" && domain === "") {
+    yield { key: "tls", problem: 'is "acme", so domain must say which name the certificate is for' };
+  }
+  if (tls === "files" && (https.certificate === "" || https.key === "")) {
+    yield { key: "tls", problem: 'is "files", so https.certificate and https.key must be given too' };
+  } else if (https.certificate !== "" && https.key === "") {
+    yield { key: "https.certificate", problem: "is given, so https.key must be given too" };
+  } else if (https.key !== "" && https.certificate === "") {
+    yield { key: "https.key", problem: "is given, so https.certificate must be given too" };
+  }
   const relays = ice.urls.some((url) => url.startsWith("turn"));
   if (relays && (ice.username === "" || ice.credential === "")) {
     yield {

@@ -73,7 +73,12 @@ function anyValue(type: Type<unknown>): fc.Arbitrary<unknown> {
         fc.ipV4().map((address) => `${address}/24`),
         fc.ipV6(),
       );
+    case "name":
+      return name.map((name) => `${name}.example`);
+    case "address":
+      return name.map((name) => `${name}@example.org`);
     case "url":
+      if (type.allowed.includes("https://")) return name.map((name) => `https://${name}.example/directory`);
       return name.map((name) => `turn:${name}:3478?transport=udp`);
     default:
       throw new Error(`no values for the type ${type.placeholder}`);
@@ -246,6 +251,18 @@ describe("what is wrong", () => {
     ]);
     expect(problems({ flags: { "ice-policy": ["relay"] } })).toEqual([
       '--ice-policy: ice.policy is "relay", so ice.urls must name a TURN server: no call could connect',
+    ]);
+    expect(problems({ flags: { tls: ["acme"] } })).toEqual([
+      '--tls: tls is "acme", so domain must say which name the certificate is for',
+    ]);
+    expect(problems('tls = "files"\nhttps.certificate = "a.pem"')).toEqual([
+      'config.toml:1: tls is "files", so https.certificate and https.key must be given too',
+    ]);
+    expect(problems('https.certificate = "a.pem"')).toEqual([
+      "config.toml:1: https.certificate is given, so https.key must be given too",
+    ]);
+    expect(problems('https.key = "a.pem"')).toEqual([
+      "config.toml:1: https.key is given, so https.certificate must be given too",
     ]);
   });
 

@@ -6,11 +6,15 @@ import { join, resolve } from "node:path";
 import {
   choice,
   decimal,
+  domainName,
   duration,
+  email,
   host,
+  httpsUrl,
   iceUrl,
   list,
   network,
+  optional,
   origin,
   path,
   port,
@@ -83,6 +87,21 @@ export const options = {
     example: "/var/lib/chatrandom",
     doc: "The directory for what must last. It is made when it is missing and belongs to one running ChatRandom at a time.",
   }),
+  domain: option({
+    type: optional(domainName),
+    default: "",
+    doc: 'The name under which visitors open the page. With tls = "acme" the certificate is for it.',
+  }),
+  tls: option({
+    type: choice("auto", "off", "self-signed", "files", "acme"),
+    default: "auto",
+    doc:
+      "Where the certificate for HTTPS comes from. HTTP and HTTPS share the port, and who comes without HTTPS from another " +
+      "machine is sent to it. self-signed makes a certificate, which browsers warn of; files takes https.certificate " +
+      "and https.key; acme gets one for the domain from Let's Encrypt, whose terms you accept by that, and renews it. " +
+      "auto is files when https.certificate is given, off when host is an address that only this machine reaches, and " +
+      "self-signed otherwise. off is right behind a reverse proxy that ends HTTPS.",
+  }),
   log_level: option({
     type: choice("silent", "fatal", "error", "warn", "info", "debug", "trace"),
     default: "info",
@@ -118,6 +137,46 @@ export const options = {
     doc:
       "Reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. Nobody is by default; without it " +
       "all visitors behind a proxy on another machine share the limits of one address.",
+  }),
+
+  "https.certificate": option({
+    type: optional(path),
+    default: "",
+    doc:
+      "The file with the certificate and those of its chain, as PEM. It is read again when it or the key changes; one " +
+      "that cannot be used is logged and the old one stays.",
+  }),
+  "https.key": option({
+    type: optional(path),
+    default: "",
+    doc: "The file with the key of https.certificate, as PEM without a password.",
+  }),
+
+  "acme.email": option({
+    type: optional(email),
+    default: "",
+    doc: "Where the authority may write to when something is wrong with the certificate.",
+  }),
+  "acme.directory": option({
+    type: httpsUrl,
+    default: "https://acme-v02.api.letsencrypt.org/directory",
+    doc:
+      "The authority, by the address of its ACME directory. A private one's own certificate is trusted when the " +
+      "variable NODE_EXTRA_CA_CERTS names its file.",
+  }),
+  "acme.challenge": option({
+    type: choice("auto", "http-01", "tls-alpn-01"),
+    default: "auto",
+    doc:
+      "How the authority checks that the domain leads here. http-01 comes to port 80 of the domain, tls-alpn-01 to port " +
+      "443. auto tries one after the other.",
+  }),
+  "acme.http_port": option({
+    type: port,
+    default: 80,
+    doc:
+      "The port that is listened on for http-01, which port 80 of the domain must lead to. It also sends visitors on " +
+      "to HTTPS.",
   }),
 
   "session.grace": option({

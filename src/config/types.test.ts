@@ -2,11 +2,15 @@ import { describe, expect, test } from "vitest";
 import {
   choice,
   decimal,
+  domainName,
   duration,
+  email,
   host,
+  httpsUrl,
   iceUrl,
   list,
   network,
+  optional,
   origin,
   size,
   text,
@@ -105,6 +109,48 @@ test.each(["", "1.2.3", "999.1.1.1", "a b", "a..b", "http://x", "[::1]", "x:80",
   "%j is no host",
   (text) => expect(host.parse(text)).toBeUndefined(),
 );
+
+test.each([
+  ["chat.example.org", "chat.example.org"],
+  ["Chat.Example", "chat.example"],
+  ["café.example", "xn--caf-dma.example"],
+  ["localhost", "localhost"],
+  ["", undefined],
+  ["127.0.0.1", undefined],
+  ["::1", undefined],
+  ["*.example.org", undefined],
+  ["a..b", undefined],
+  ["-a.example", undefined],
+  ["a_b.example", undefined],
+  ["chat.example.org.", undefined],
+  ["chat.example.org/x", undefined],
+  ["chat.example.org:443", undefined],
+  [`${"a".repeat(64)}.example`, undefined],
+])("the name %s is %s", (text, value) => expect(domainName.parse(text)).toBe(value));
+
+test.each(["", "me", "me@", "@example.org", "a b@example.org", "a@b@c", "a@b\n"])(
+  "%j is no e-mail address",
+  (text) => expect(email.parse(text)).toBeUndefined(),
+);
+
+test.each([
+  ["https://ca.example.org/directory", "https://ca.example.org/directory"],
+  ["https://127.0.0.1:14000/dir", "https://127.0.0.1:14000/dir"],
+  ["http://ca.example.org/directory", undefined],
+  ["ca.example.org", undefined],
+  ["https://", undefined],
+])("the address %s is %s", (text, value) => expect(httpsUrl.parse(text)).toBe(value));
+
+test("an optional text may be empty, in the file too", () => {
+  const type = optional(domainName);
+  expect([type.parse(""), type.read(""), type.parse("a.b"), type.read("a b"), type.read(0)]).toEqual([
+    "",
+    "",
+    "a.b",
+    undefined,
+    undefined,
+  ]);
+});
 
 test.each([
   "stun:a.example",

@@ -4,6 +4,7 @@
  */
 import { isIP } from "node:net";
 import { resolve } from "node:path";
+import { domainToASCII } from "node:url";
 
 /** Contract: `parse(format(v))` and `read(<TOML of toml(v)>)` both give `v` again. */
 export interface Type<T> {
@@ -72,12 +73,52 @@ export const path: Type<string> = textual({
   format: (value) => value,
 });
 
+/** "" stands for none. */
+export const optional = (type: Type<string>): Type<string> =>
+  textual({
+    ...type,
+    allowed: `${type.allowed}, or "" for none`,
+    parse: (text) => (text === "" ? "" : type.parse(text)),
+  });
+
 const HOST_NAME = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*\.?$/i;
 
 export const host: Type<string> = textual({
   placeholder: "host",
   allowed: 'an IP address or a host name, such as "127.0.0.1", "::1" or "localhost"',
   parse: (text) => (isIP(text) || (HOST_NAME.test(text) && !/^[\d.]+$/.test(text)) ? text : undefined),
+  format: (value) => value,
+});
+
+const LABEL = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/;
+
+/** A name of the DNS, in the spelling that certificates have: small letters, and punycode for others than ASCII. */
+export const domainName: Type<string> = textual({
+  placeholder: "name",
+  allowed: 'a name of the DNS, such as "chat.example.org"',
+  parse: (text) => {
+    // Like the beginning of a URL, it would end at a slash.
+    const name = /^[\p{L}\p{M}\p{N}.-]+$/u.test(text) ? domainToASCII(text) : "";
+    const labels = name.split(".");
+    return name.length <= 253 && labels.every((label) => LABEL.test(label)) && !/^\d+$/.test(labels.at(-1)!)
+      ? name
+      : undefined;
+  },
+  format: (value) => value,
+});
+
+export const email: Type<string> = textual({
+  placeholder: "address",
+  allowed: 'an e-mail address, such as "me@example.org"',
+  parse: (text) =>
+    text.length <= 254 && /^[^\s@,<>]+@[^\s@,<>]+$/.test(text) && !CONTROL.test(text) ? text : undefined,
+  format: (value) => value,
+});
+
+export const httpsUrl: Type<string> = textual({
+  placeholder: "url",
+  allowed: 'an address such as "https://ca.example.org/directory"',
+  parse: (text) => (/^https:\/\/[^\s,]+$/i.test(text) && URL.canParse(text) ? new URL(text).href : undefined),
   format: (value) => value,
 });
 
