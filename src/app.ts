@@ -98,6 +98,7 @@ export async function run(config: Config, log: Logger): Promise<Running> {
     const http = await startHttp(
       {
         client,
+        log,
         pageFiles: pageFiles(),
         health: { notReady: () => node.notReady(), metrics: () => metrics.text() },
         upgrade: websocketUpgrade(
@@ -155,5 +156,8 @@ function nodeRules(config: Config): NodeRules {
 function staticIce({ ice }: Config): Ice {
   const { username, credential } = ice;
   const server = { urls: [...ice.urls], ...(username ? { username, credential } : {}) };
-  return { policy: ice.policy === "relay" ? "relay" : "all", servers: () => (ice.urls.length > 0 ? [server] : []) };
+  return {
+    policy: ice.policy === "relay" ? "relay" : "all",
+    servers: () => (ice.urls.length > 0 ? [server] : []),
+  };
 }

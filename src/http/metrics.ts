@@ -75,7 +75,9 @@ export function createMetrics(numbers: () => Numbers): Metrics {
     "chatrandom_link_messages_lost_total",
     "Messages of other nodes that never arrived",
   );
+  // Present from the start, so that a rate over them is not blind to the first one.
   for (const route of ["local", "link"]) signals.inc({ route }, 0);
+  for (const mode of ["video", "text"]) matches.inc({ mode }, 0);
 
   const local = signals.labels("local");
   const link = signals.labels("link");

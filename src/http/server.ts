@@ -3,8 +3,10 @@ import { createServer } from "node:http";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import express from "express";
+import type { ErrorRequestHandler } from "express";
 import type { LoadedPageFile } from "../embedded/page-files.ts";
 import { Failure } from "../failure.ts";
+import type { NodeLog } from "../node/contracts.ts";
 import type { ClientOf } from "./client.ts";
 import { healthRouter } from "./health.ts";
 import type { Health } from "./health.ts";
@@ -17,6 +19,19 @@ export interface HttpParts {
   client: ClientOf;
   upgrade: UpgradeListener;
   pageFiles: readonly LoadedPageFile[];
+  log: Pick<NodeLog, "error">;
+}
+
+/** In ms. */
+export interface HttpTimes {
+  /** How long a client may take over its request's head. */
+  head: number;
+  /** How long it may take over the whole request. */
+  request: number;
+  /** How often that is looked at. */
+  check: number;
+  /** How long a connection may idle between two requests. */
+  keepAlive: number;
 }
 
 export interface HttpServer {
@@ -29,12 +44,15 @@ export interface HttpServer {
   readonly failed: Promise<Error>;
 }
 
-/** How long a client may take over its request's head, and over the whole request. */
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 15_000;
+const TIMES: HttpTimes = { head: 10_000, request: 15_000, check: 2_000, keepAlive: 5_000 };
 
 /** Listens on `host` and `port` (0: any free one). Throws a `Failure` when it cannot. */
-export async function startHttp(parts: HttpParts, host: string, port: number): Promise<HttpServer> {
+export async function startHttp(
+  parts: HttpParts,
+  host: string,
+  port: number,
+  times = TIMES,
+): Promise<HttpServer> {
   const app = express();
   app.disable("x-powered-by").disable("etag").set("trust proxy", parts.client.trust);
   app.use(healthRouter(parts.health));
@@ -43,13 +61,16 @@ export async function startHttp(parts: HttpParts, host: string, port: number): P
   app.use((_request, response) => {
     response.status(404).type("text").send("There is nothing here. The page is at /\n");
   });
+  app.use(onFault(parts.log));
   const server = createServer(
     {
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
-      connectionsCheckingInterval: 2_000,
-      keepAliveTimeout: 5_000,
+      headersTimeout: times.head,
+      requestTimeout: times.request,
+      connectionsCheckingInterval: times.check,
+      keepAliveTimeout: times.keepAlive,
       maxHeaderSize: 16 * 1024,
+      // Whoever offers HTTP/2 with a request for the page gets the page.
+      shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === "websocket",
     },
     app,
   );
@@ -64,6 +85,15 @@ export async function startHttp(parts: HttpParts, host: string, port: number): P
         server.close(() => resolve());
         server.closeAllConnections();
       }),
+  };
+}
+
+/** Express's own shows the stack to whoever asked. It knows a handler of faults by its four parameters. */
+function onFault(log: HttpParts["log"]): ErrorRequestHandler {
+  return (error, _request, response, next) => {
+    log.error({ err: error }, "a request could not be answered");
+    if (response.headersSent) next(error);
+    else response.status(500).type("text").send("Something went wrong here.\n");
   };
 }
 

@@ -226,6 +226,7 @@ export class Place {
     const write = (level: string) => (what: object, message: string) =>
       void logged.push({ level, what, message });
     const metrics = createMetrics(() => node.numbers());
+    const log = { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
     const parts: NodeParts = {
       id,
       matcher: this.#matcherOn(redis),
@@ -233,7 +234,7 @@ export class Place {
       ice: { policy: "all", servers: () => [{ urls: ["stun:stun.example:3478"] }] },
       reports: redisReports(redis, this.prefix),
       metrics,
-      log: { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") },
+      log,
       clock: this.clock,
       random: randomBytes,
       wallClock: this.#now,
@@ -254,7 +255,7 @@ export class Place {
       client,
     );
     const health = { notReady: () => node.notReady(), metrics: () => metrics.text() };
-    const http = await startHttp({ client, upgrade, health, pageFiles }, "127.0.0.1", 0);
+    const http = await startHttp({ client, upgrade, health, pageFiles, log }, "127.0.0.1", 0);
     this.nodes.push({
       node,
       http,
