@@ -28,11 +28,11 @@ export interface EmbeddedProgram {
  * Directories of our own that files of the executable may be written to, best first. Which of them can be used depends
  * on the machine: some are read-only, some are mounted noexec.
  */
-export function privateDirectories(dataDir: string, env: NodeJS.ProcessEnv = process.env): string[] {
+export function privateDirectories(dataDir?: string, env: NodeJS.ProcessEnv = process.env): string[] {
   const cache = env["XDG_CACHE_HOME"] || (env["HOME"] && join(env["HOME"], ".cache"));
   const mine = `chatrandom-${process.geteuid?.() ?? ""}`;
   return [
-    join(dataDir, "programs"),
+    ...(dataDir ? [join(dataDir, "programs")] : []),
     ...(cache?.startsWith("/") ? [join(cache, "chatrandom")] : []),
     ...[...new Set([tmpdir(), "/tmp", "/var/tmp", "/dev/shm"])].map((folder) => join(folder, mine)),
   ];
@@ -98,9 +98,10 @@ export function place(directory: string, name: string, content: Uint8Array): str
   } finally {
     rmSync(next, { force: true });
   }
+  // Not what another process writes just now: that begins with the whole name of the file.
   for (const other of readdirSync(directory)) {
     const path = join(directory, other);
-    if (other.startsWith(`${name}-`) && path !== file) rmSync(path, { force: true });
+    if (other.startsWith(`${name}-`) && !path.startsWith(file)) rmSync(path, { force: true });
   }
   return file;
 }

@@ -140,7 +140,12 @@ test("a server left over from an earlier run is ended, a hanging one too, and it
     args.push(first.path, "--dir", join(root, "data/redis"));
     const leftOver = spawn(redisBinary(), args, { stdio: "ignore" });
     const exited = once(leftOver, "exit");
-    await vi.waitUntil(() => existsSync(first.path), { timeout: 5000, interval: 5 });
+    const answers = () =>
+      command(first.path, "PING").then(
+        (answer) => answer === "+PONG",
+        () => false,
+      );
+    await vi.waitUntil(answers, { timeout: 10_000, interval: 5 });
     await write(first.path, `left${hanging}`, "over");
     expect(serversOf([first.path])).toEqual([leftOver.pid]);
     if (hanging) leftOver.kill("SIGSTOP");
