@@ -4,7 +4,8 @@
  * proxy that is not trusted yet would make everybody one address.
  */
 import { createHmac } from "node:crypto";
-import { BlockList, SocketAddress, isIPv4, isIPv6 } from "node:net";
+import { SocketAddress, isIPv4, isIPv6 } from "node:net";
+import { isLoopback } from "../loopback.ts";
 import { TokenBucket } from "../session/rate-limit.ts";
 import type { Rate } from "../session/rate-limit.ts";
 
@@ -13,10 +14,6 @@ export interface AddressRates {
   sessions: Rate;
   finds: Rate;
 }
-
-const loopback = new BlockList();
-loopback.addSubnet("127.0.0.0", 8, "ipv4");
-loopback.addAddress("::1", "ipv6");
 
 /** How many are remembered, about 20 MB; then the oldest gives way. Who has a whole /32 could bring any number. */
 const MOST_ADDRESSES = 50_000;
@@ -35,8 +32,8 @@ export class Addresses {
   /** A key for `ip`, or undefined where addresses do not count. */
   keyOf(ip: string): string | undefined {
     const plain = plainly(ip);
+    if (isLoopback(plain)) return undefined;
     const isV6 = isIPv6(plain);
-    if (loopback.check(plain, isV6 ? "ipv6" : "ipv4")) return undefined;
     const network = isV6 ? networkOf(plain) : plain;
     return createHmac("sha256", this.#secret).update(network).digest("base64url").slice(0, 22);
   }
