@@ -184,6 +184,13 @@ describe("an interruption", () => {
     expect(offers()).toHaveLength(2);
   });
 
+  test("that the answerer notices right after the match is healed all the same", async () => {
+    pages.answerer.connection?.move("failed");
+    await pages.clock.pass(3_000);
+    expect(pages.connected).toBe(true);
+    expect(offers()).toMatchObject([{ generation: 1 }, { generation: 1 }]);
+  });
+
   test("that an ICE restart does not heal gets a new connection", async () => {
     pages.network.works = false;
     pages.network.cut("failed");

@@ -55,7 +55,7 @@ const ANSWERER_PATIENCE_MS = 2_000;
 export const DISCONNECTED_MS = 1_500;
 /** The stranger may just have left, which the node tells in a moment. */
 const FAILED_MS = 300;
-/** Requests for a new connection are not granted more often. */
+/** Requests of the answerer are not granted more often. */
 const REBUILD_MS = 2_000;
 /** Without a connection for so long it is fair to say that there is no way; and for so long, to try no more. */
 export const FAILED_AFTER_MS = 25_000;
@@ -84,7 +84,9 @@ export class Call {
   #stopWatch = () => {};
   #stopTrouble = () => {};
   #stopVerdict = () => {};
-  #stopRebuild = () => {};
+  #stopGranting = () => {};
+  /** What the answerer asked for and gets in a moment. */
+  #granting: "ice" | "connection" | null = null;
 
   constructor(setup: CallSetup) {
     this.pair = setup.pair;
@@ -188,14 +190,16 @@ export class Call {
   #asked(what: "ice" | "connection", generation: number): void {
     const age = this.#clock.now() - this.#builtAt;
     if (what === "ice") {
-      if (generation === this.#generation && age >= REBUILD_MS) this.#restartIce();
-      return;
+      if (generation !== this.#generation || this.#granting === "connection") return;
+    } else if (generation < this.#generation && age < REBUILD_MS) {
+      return; // it has not heard of the current one yet
     }
-    // Asked about an older one: it has not heard of the current one yet, or it lost it for good.
-    if (generation < this.#generation && age < REBUILD_MS) return;
-    this.#generation = Math.max(this.#generation, generation);
-    this.#stopRebuild();
-    this.#stopRebuild = this.#clock.after(Math.max(0, REBUILD_MS - age), () => {
+    this.#stopGranting();
+    this.#granting = what;
+    this.#stopGranting = this.#clock.after(Math.max(0, REBUILD_MS - age), () => {
+      this.#granting = null;
+      if (what === "ice") return this.#restartIce();
+      this.#generation = Math.max(this.#generation, generation);
       this.#interrupt();
       this.#watch();
       this.#build();
@@ -250,7 +254,8 @@ export class Call {
   /** Makes `ready`, or a new peer, the current one. Null when the browser refuses: the watchdog tries again. */
   #adopt(ready: Peer | null): Peer | null {
     this.#stopTrouble();
-    this.#stopRebuild();
+    this.#stopGranting();
+    this.#granting = null;
     if (this.#peer) this.#setup.events.stream(null);
     this.#closePeer();
     this.#builtAt = this.#clock.now();
@@ -301,6 +306,7 @@ export class Call {
     if (state === "connected") {
       this.#stopWatch();
       this.#stopVerdict();
+      if (this.#granting === "ice") this.#stopGranting(); // both noticed, and one restart has healed both
       this.#enter("connected");
     } else if (state === "disconnected" || state === "failed") {
       const patience = state === "failed" ? FAILED_MS : DISCONNECTED_MS;
@@ -378,6 +384,6 @@ export class Call {
     this.#stopWatch();
     this.#stopTrouble();
     this.#stopVerdict();
-    this.#stopRebuild();
+    this.#stopGranting();
   }
 }

@@ -129,8 +129,9 @@ export class Peer {
       const answer = await connection.createAnswer();
       if (this.#closed) return;
       send(answer.sdp ?? "");
-      await connection.setLocalDescription(answer);
+      const applied = connection.setLocalDescription(answer);
       this.#addEarlyCandidates();
+      await applied;
     });
   }
 
