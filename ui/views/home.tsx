@@ -1,8 +1,11 @@
+import { useSignal } from "@preact/signals";
+import type { Mode } from "../../src/protocol/messages.ts";
 import { Camera, Lock, Words } from "../icons/icons.tsx";
 import { words } from "../locales/en.ts";
 import { useStore } from "./context.ts";
 import { Facade } from "./facade.tsx";
 import { Mark } from "./figure.tsx";
+import { addInterests } from "./interests.ts";
 import { isMediaProblem } from "./media-problem.tsx";
 import { Interests, Languages } from "./preferences.tsx";
 
@@ -11,6 +14,14 @@ export function Home() {
   const online = store.online.value;
   const media = store.media.value;
   const ended = store.ended.value;
+  const typed = useSignal("");
+
+  const start = (mode: Mode) => {
+    const preferences = store.preferences.peek();
+    const interests = addInterests(preferences.interests, typed.peek());
+    if (interests.length > preferences.interests.length) store.setPreferences({ ...preferences, interests });
+    store.start(mode);
+  };
 
   return (
     <main class="home" tabIndex={-1}>
@@ -48,16 +59,16 @@ export function Home() {
           class="home-form"
           onSubmit={(event) => {
             event.preventDefault();
-            store.start("video");
+            start("video");
           }}
         >
-          <Interests />
+          <Interests typed={typed} />
           <div class="home-actions">
             <button type="submit" class="button primary start">
               <Camera />
               {words.home.start}
             </button>
-            <button type="button" class="button plain" onClick={() => store.start("text")}>
+            <button type="button" class="button plain" onClick={() => start("text")}>
               <Words />
               {words.home.textOnly}
             </button>

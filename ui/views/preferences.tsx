@@ -1,5 +1,6 @@
 /** Whom the visitor would like to meet: interests as chips, and languages under a disclosure. */
-import { useRef, useState } from "preact/hooks";
+import type { Signal } from "@preact/signals";
+import { useRef } from "preact/hooks";
 import { MAX_INTERESTS, MAX_LANGUAGES } from "../../src/protocol/limits.ts";
 import { Chevron, Cross } from "../icons/icons.tsx";
 import { words } from "../locales/en.ts";
@@ -18,15 +19,18 @@ function Chip({ text, remove, onRemove }: { text: string; remove: string; onRemo
   );
 }
 
-export function Interests() {
+/**
+ * `typed` is what stands in the field and is no chip yet. It stays there when the focus goes elsewhere: a chip that
+ * appeared at that moment would move the button one is about to press from under the pointer.
+ */
+export function Interests({ typed }: { typed: Signal<string> }) {
   const store = useStore();
   const { interests } = store.preferences.value;
-  const [typed, setTyped] = useState("");
   const field = useRef<HTMLInputElement>(null);
 
   const set = (next: string[]) => store.setPreferences({ ...store.preferences.value, interests: next });
   const add = (text: string) => {
-    setTyped("");
+    typed.value = "";
     const next = addInterests(interests, text);
     if (next.length !== interests.length) set(next);
   };
@@ -58,7 +62,7 @@ export function Interests() {
           ref={field}
           id="interests"
           class="chips-input"
-          value={typed}
+          value={typed.value}
           readOnly={full}
           placeholder={full ? "" : interests.length ? words.interests.more : words.interests.placeholder}
           aria-describedby="interests-hint"
@@ -69,18 +73,17 @@ export function Interests() {
           onInput={(event) => {
             const text = event.currentTarget.value;
             if (/[,;]/u.test(text)) add(text);
-            else setTyped(text);
+            else typed.value = text;
           }}
           onKeyDown={(event) => {
             if (event.isComposing) return;
-            if (event.key === "Enter" && typed.trim()) {
+            if (event.key === "Enter" && typed.value.trim()) {
               event.preventDefault();
-              add(typed);
-            } else if (event.key === "Backspace" && !typed && interests.length) {
+              add(typed.value);
+            } else if (event.key === "Backspace" && !typed.value && interests.length) {
               set(interests.slice(0, -1));
             }
           }}
-          onBlur={() => add(typed)}
         />
       </div>
       <p id="interests-hint" class="field-hint">
