@@ -1,5 +1,5 @@
 /** The whole page. It reads the store and nothing else; `main.tsx` gives it the real one. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { words } from "../locales/en.ts";
 import type { Store } from "../model/state.ts";
 import { Closed, Unsupported } from "./closed.tsx";
@@ -11,7 +11,7 @@ import { Stage } from "./stage.tsx";
 const TOAST_MS = 7000;
 
 function useEscape(store: Store): void {
-  useEffect(() => {
+  useLayoutEffect(() => {
     const press = (event: KeyboardEvent) => {
       const { activeElement: focused } = document;
       const meaning = escapeMeans({

@@ -1,5 +1,5 @@
 /** The small menu for the unpleasant case, and the dialog that asks what happened. */
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { MAX_DETAILS_CHARACTERS } from "../../src/protocol/limits.ts";
 import { REPORT_REASONS, type ReportReason } from "../../src/protocol/messages.ts";
 import { Barred, Flag } from "../icons/icons.tsx";
@@ -12,7 +12,8 @@ function ReportDialog({ onClose }: { onClose: () => void }) {
   const [reason, setReason] = useState<ReportReason | null>(null);
   const [details, setDetails] = useState("");
 
-  useEffect(() => dialog.current?.showModal(), []);
+  // Before the next key press can come: Escape belongs to the dialog from the moment it was asked for.
+  useLayoutEffect(() => dialog.current?.showModal(), []);
 
   return (
     <dialog
