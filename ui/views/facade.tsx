@@ -1,6 +1,6 @@
 /** The house of strangers on the home page: some windows are lit, in some of them somebody looks out. */
 import { useEffect, useRef } from "preact/hooks";
-import { Figure } from "./figure.tsx";
+import { Looker } from "./figure.tsx";
 
 type Shape = "arch" | "round" | "plain";
 
@@ -41,7 +41,7 @@ export function Facade() {
           <div
             class={`pane ${w.shape} ${w.who === undefined ? "dark" : `tone-${w.tone}`} ${w.shy ? `shy shy-${w.shy}` : ""}`}
           >
-            {w.who !== undefined && <Figure seed={w.who} />}
+            {w.who !== undefined && <Looker seed={w.who} />}
           </div>
           <div class="sill" />
         </div>

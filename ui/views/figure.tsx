@@ -108,6 +108,15 @@ export function Figure({ seed }: { seed: number }) {
   );
 }
 
+/** A figure at the bottom of a pane. The element around the drawing is what moves: browsers do that without repainting. */
+export function Looker({ seed }: { seed: number }) {
+  return (
+    <div class="who">
+      <Figure seed={seed} />
+    </div>
+  );
+}
+
 /** The mark: two halves that do not match and make one face. */
 export function Mark() {
   return (

@@ -1,6 +1,6 @@
 /** A whole page that says one thing: what happened, and the way on. */
 import type { ComponentChildren } from "preact";
-import { Figure } from "./figure.tsx";
+import { Looker } from "./figure.tsx";
 
 export interface PageProps {
   title: string;
@@ -17,7 +17,7 @@ export function Page({ title, lead, who, tone, children }: PageProps) {
       <div class="page-card">
         <div class="page-window" aria-hidden="true">
           <div class={`pane arch tone-${tone}`}>
-            <Figure seed={who} />
+            <Looker seed={who} />
           </div>
           <div class="sill" />
         </div>

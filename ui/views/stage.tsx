@@ -4,7 +4,7 @@ import { words } from "../locales/en.ts";
 import { Chat } from "./chat.tsx";
 import { useStore } from "./context.ts";
 import { Controls } from "./controls.tsx";
-import { Figure, TONES } from "./figure.tsx";
+import { Looker, TONES } from "./figure.tsx";
 import { isMediaProblem, NoCamera } from "./media-problem.tsx";
 import { OwnWindow } from "./own-window.tsx";
 import { ReportMenu } from "./report.tsx";
@@ -48,7 +48,7 @@ function Strip() {
   return (
     <div class="strip">
       <div class={`pane round tone-${seed % TONES}`}>
-        <Figure seed={seed} />
+        <Looker seed={seed} />
       </div>
       <p>
         <b>{words.stage.stranger}</b>
