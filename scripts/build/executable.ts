@@ -4,6 +4,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -11,15 +12,21 @@ import {
 } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { requirePackages } from "../native/debian.ts";
+import { removeLibatomic } from "./libatomic.ts";
 import { bundleFile } from "./server.ts";
-import { assets, root, type Step } from "./step.ts";
+import { assets, hashOf, root, type Step } from "./step.ts";
 
 export const executableFile = join(root, "dist/chatrandom");
 
-/** This very Node, without its symbols: 33 MB less. It has to be stripped before the injection; after it, it crashes. */
-function strippedNode(): string {
+/**
+ * This very Node, without its symbols (33 MB less) and without its need for a library that a fresh Linux lacks. Both
+ * before the injection: a stripped executable crashes afterwards.
+ */
+function baseNode(): string {
   const { size, mtimeMs } = statSync(process.execPath);
-  const file = join(root, `.cache/node-${process.version}-${process.arch}-${size}-${Math.round(mtimeMs)}`);
+  const recipe = hashOf(readFileSync(join(root, "scripts/build/libatomic.ts")));
+  const key = hashOf([process.version, process.arch, size, mtimeMs, recipe].join()).slice(0, 16);
+  const file = join(root, `.cache/node-${key}`);
   if (existsSync(file)) return file;
   const next = `${file}.${process.pid}`;
   mkdirSync(dirname(file), { recursive: true });
@@ -29,6 +36,11 @@ function strippedNode(): string {
   copyFileSync(process.execPath, next);
   requirePackages(["binutils"]);
   execFileSync("strip", [next]);
+  if (process.arch === "x64") {
+    const elf = readFileSync(next);
+    removeLibatomic(elf);
+    writeFileSync(next, elf);
+  }
   renameSync(next, file);
   return file;
 }
@@ -42,14 +54,14 @@ const filesIn = (folder: string): string[] =>
 /** Puts the bundle and everything under dist/assets into a copy of Node. */
 async function makeExecutable(): Promise<string[]> {
   const files = filesIn(assets);
-  const next = `${executableFile}.next`;
+  const next = `${executableFile}.${process.pid}`;
   const settings = join(root, ".cache/build/sea.json");
   writeFileSync(
     settings,
     JSON.stringify({
       main: bundleFile,
       mainFormat: "commonjs",
-      executable: strippedNode(),
+      executable: baseNode(),
       output: next,
       disableExperimentalSEAWarning: true,
       assets: Object.fromEntries(files.map((file) => [relative(assets, file), file])),
@@ -64,7 +76,7 @@ async function makeExecutable(): Promise<string[]> {
     stdio: ["ignore", "ignore", "inherit"],
   });
   renameSync(next, executableFile);
-  return [bundleFile, ...files, "scripts/build/executable.ts"];
+  return [bundleFile, ...files, "scripts/build/executable.ts", "scripts/build/libatomic.ts"];
 }
 
 export const executable: Step = {
