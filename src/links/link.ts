@@ -88,7 +88,10 @@ export interface Link {
    * when that node is no peer that hears us or the queue is full.
    */
   send(node: string, envelope: Envelope): boolean;
-  /** The same to every peer that hears us, now. Nobody is told twice, and loss is noticed as with `send`. */
+  /**
+   * The same to every peer that hears us, now. Loss is noticed as with `send`; what was sent and what was broadcast
+   * may overtake each other.
+   */
   broadcast(envelope: Envelope): boolean;
   /**
    * Says who there is now: connects to who is new, forgets who is gone. A peer that is missing from the list while

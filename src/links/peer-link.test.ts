@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
-import { BROADCAST, encodeBeat, topicOf } from "./frame.ts";
+import { BROADCAST, decodeFrame, encodeBeat, topicOf, type Beat } from "./frame.ts";
 import { noCounts, type Envelope } from "./link.ts";
 import { PeerLink } from "./peer-link.ts";
 import { OutgoingStream } from "./stream.ts";
@@ -153,6 +153,16 @@ describe("the handshake", () => {
     expect([a.link.isUp, b.link.isUp]).toEqual([false, false]);
   });
 
+  test("whoever asks again and again is answered, and is not asked in turn", () => {
+    const [a, b] = pair();
+    a.connect();
+    const ask = { stream: 7, next: 0, streamToAll: 8, nextToAll: 0, heard: 0, expected: 0, asks: true };
+    for (let i = 0; i < 3; i++) a.link.onFrame(encodeBeat(topicOf("a")!, ask));
+    const asked = a.wire.map((frame) => (decodeFrame(frame) as Beat).asks);
+    expect(asked).toEqual([true, true, false, false]); // at the subscription, at the news, and then no more
+    expect(b.peer).toEqual([]);
+  });
+
   test("hearing and not being heard is not up, on both sides", () => {
     const [a, b] = linked();
     b.wire = [];
@@ -187,6 +197,19 @@ describe("silence", () => {
     expect(a.peer).toEqual([true, false, true]);
     expect(a.link.downTicks).toBe(0);
     expect(b.peer.at(-1)).toBe(true);
+  });
+
+  test("a peer that was silent has to say anew that it hears us", () => {
+    const [a, b] = linked();
+    for (let i = 0; i < PATIENCE; i++) a.link.tick();
+    a.wire = []; // and B did not hear us meanwhile
+    b.send();
+    deliver(b, a);
+    expect(a.heard).toEqual([0]);
+    a.link.tick();
+    expect(a.link.isUp).toBe(false);
+    settle(a, b);
+    expect(a.link.isUp).toBe(true);
   });
 
   test("a subscription that is gone is noticed at once", () => {
@@ -256,6 +279,16 @@ describe("streams", () => {
     expect(a.heard.slice(5)).toEqual([0]);
     expect(reborn.heard).toEqual([5]);
     expect([a.lost, reborn.lost]).toEqual([0, 0]);
+  });
+
+  test("a peer that starts anew is told of even when it has heard us before it says its first word", () => {
+    const [a] = linked();
+    const reborn = new End("a");
+    a.connect();
+    expect(deliver(a, reborn)).toBe(true);
+    reborn.connect();
+    expect(deliver(reborn, a)).toBe(true);
+    expect(a.peer).toEqual([true, false, true]);
   });
 
   test("a receiver that does not read stops the sender, and lets it go on when it does", () => {

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { connect } from "node:net";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import "./zeromq-addon.ts";
-import { Context, Subscriber, XPublisher, curveKeyPair, type EventType, type Observer } from "zeromq";
+import { Context, Reply, Subscriber, XPublisher, curveKeyPair, type EventType, type Observer } from "zeromq";
 import { BROADCAST, encodeBeat, topicOf } from "./frame.ts";
 import { linkKeys } from "./keys.ts";
 import { SECRET, introduce, openCluster, openLink, ready, signal, wireTo } from "./test-links.ts";
@@ -89,6 +89,28 @@ describe("another link secret", () => {
     expect([one.link.isReady(), two.link.isReady()]).toEqual([false, false]);
     expect(one.link.send("n2", signal(MARK))).toBe(false);
   });
+});
+
+test("a node that was refused once is dialled again, although ZeroMQ itself gives up then", async () => {
+  const context = new Context();
+  const refusing = new Reply({ context });
+  await refusing.bind("inproc://zeromq.zap.01");
+  const keys = { curveServer: true, curveSecretKey: linkKeys(SECRET).publisher("n2").secretKey };
+  const publisher = new XPublisher({ ...keys, context, linger: 0, zapDomain: "any" });
+  onTestFinished(() => [refusing, publisher].forEach((socket) => socket.close()));
+  await publisher.bind("tcp://127.0.0.1:*");
+  const listen = publisher.lastEndpoint!;
+  const one = await openLink("n1");
+  const refused = seen(publisher.events, "handshake:error:auth");
+  const { publicKey } = linkKeys(SECRET).publisher("n2");
+  one.link.setPeers([{ node: "n2", endpoint: listen, publicKey }]);
+  const [version, request] = await refusing.receive();
+  await refusing.send([version!, request!, "400", "not now", "", ""]);
+  await refused;
+  publisher.close();
+  const two = await vi.waitFor(() => openLink("n2", { listen }));
+  two.link.setPeers([one.link.self]);
+  await ready(one, two);
 });
 
 describe("an eavesdropper", () => {

@@ -13,8 +13,10 @@ describe("the handshake", () => {
   test("a node is not ready before it was told who there is, and is when it is alone", async () => {
     const { link } = await openLink("n1");
     expect(link.isReady()).toBe(false);
+    expect(link.silentPeers()).toHaveLength(1);
     link.setPeers([link.self]);
     expect(link.isReady()).toBe(true);
+    expect(link.silentPeers()).toEqual([]);
     expect(link.peers()).toEqual([]);
   });
 

@@ -203,6 +203,7 @@ class ZmqLink implements Link {
   }
 
   silentPeers(): string[] {
+    if (!this.#knowsPeers) return ["nobody has said yet who the other nodes are"];
     return this.#missed().map((remote) => `${remote.peer.node} ${remote.status().why}`);
   }
 
