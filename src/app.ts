@@ -1,5 +1,6 @@
 /** The composition root: the only file that knows all implementations. */
 import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
 import { realClock } from "./clock.ts";
 import type { Config } from "./config/options.ts";
 import { pageFiles } from "./embedded/page-files.ts";
@@ -8,7 +9,12 @@ import { clientOf } from "./http/client.ts";
 import { createMetrics } from "./http/metrics.ts";
 import { startHttp } from "./http/server.ts";
 import { websocketUpgrade } from "./http/websocket.ts";
+import { Failure } from "./failure.ts";
+import { tcpEndpoint } from "./links/endpoint.ts";
+import { MIN_SECRET_CHARACTERS } from "./links/keys.ts";
+import type { Link, LinkEvents } from "./links/link.ts";
 import { noLink } from "./links/no-link.ts";
+import { redisRegistry } from "./links/redis-registry.ts";
 import type { Logger } from "./log.ts";
 import { DEFAULT_RULES } from "./matching/rules.ts";
 import { RedisMatcher } from "./matching/redis-matcher.ts";
@@ -18,6 +24,8 @@ import type { Ice, NodeRules } from "./node/contracts.ts";
 import { Node } from "./node/node.ts";
 import { HEARTBEAT_MS, STATUS_MS } from "./protocol/limits.ts";
 import { connectRedis } from "./redis/client.ts";
+import type { RedisConnection } from "./redis/client.ts";
+import { VERSION } from "./version.ts";
 
 export interface Running {
   /** Where a browser on this machine finds the page. */
@@ -34,8 +42,11 @@ const PREFIX = "chatrandom:";
 const RENEW_MS = 1_000;
 const REDIS_TIMEOUT_MS = 10_000;
 
-/** Runs one node with its own Redis. Throws a `Failure` when it cannot start; nothing is left running then. */
-export async function run(config: Config, log: Logger): Promise<Running> {
+/**
+ * Runs one node: `serve` with a Redis of its own, `join` on one that several nodes share. Throws a `Failure` when it
+ * cannot start; nothing is left running then.
+ */
+export async function run(kind: "serve" | "join", config: Config, log: Logger): Promise<Running> {
   const undo: (() => Promise<void> | void)[] = [];
   let stopping: Promise<void> | undefined;
   let ending = false;
@@ -45,13 +56,18 @@ export async function run(config: Config, log: Logger): Promise<Running> {
   };
 
   try {
-    const embedded = await startEmbeddedRedis({
-      dataDir: config.data_dir,
-      maxMemory: config.embedded.max_memory,
-      log,
-    });
-    undo.push(() => embedded.stop());
-    const redis = connectRedis(embedded.path, {
+    if (kind === "join") requireCluster(config);
+    let target = config.redis;
+    if (kind === "serve") {
+      const embedded = await startEmbeddedRedis({
+        dataDir: config.data_dir,
+        maxMemory: config.embedded.max_memory,
+        log,
+      });
+      undo.push(() => embedded.stop());
+      target = embedded.path;
+    }
+    const redis = connectRedis(target, {
       onUp: () => log.debug({}, "connected to Redis"),
       onDown: (reason) => {
         if (!ending) log.warn({ reason }, "Redis is away; calls go on, searches wait for it");
@@ -76,10 +92,21 @@ export async function run(config: Config, log: Logger): Promise<Running> {
       },
     });
     const metrics = createMetrics(() => node.numbers());
+    const link =
+      kind === "join"
+        ? await openLink(id, config, redis, {
+            onEnvelope: (from, envelope) => node.onEnvelope(from, envelope),
+            onLoss: (from, lost) => node.onLoss(from, lost),
+            onPeer: (peer, up) => node.onPeer(peer, up),
+          })
+        : noLink(id);
+    undo.push(() => link.close());
+    const card = { ...link.self, version: VERSION, machine: hostname(), startedAt: Date.now() };
     const node: Node = new Node({
       id,
       matcher,
-      link: noLink(id),
+      link,
+      registry: redisRegistry(redis, PREFIX, card),
       ice: staticIce(config),
       reports: redisReports(redis, PREFIX),
       metrics,
@@ -116,7 +143,7 @@ export async function run(config: Config, log: Logger): Promise<Running> {
     );
     undo.push(() => http.close());
     // A node that is alone has nowhere to send its visitors: they come back when it does.
-    undo.push(() => node.drain(0));
+    undo.push(() => node.drain(link.peers().length === 0 ? 0 : config.drain_timeout));
 
     return {
       url: `http://localhost:${http.port}/`,
@@ -129,6 +156,40 @@ export async function run(config: Config, log: Logger): Promise<Running> {
     await endAll();
     throw error;
   }
+}
+
+function requireCluster({ redis, link }: Config): void {
+  if (redis === "") {
+    throw new Failure(
+      "join needs the Redis that the nodes share: give it with --redis, or use chatrandom serve",
+      2,
+    );
+  }
+  if (link.secret.length < MIN_SECRET_CHARACTERS) {
+    throw new Failure(
+      `join needs the cluster's link secret, at least ${MIN_SECRET_CHARACTERS} characters and the same on all nodes: ` +
+        "set CHATRANDOM_LINK_SECRET or link.secret in the config file. openssl rand -hex 32 makes one.",
+      2,
+    );
+  }
+}
+
+async function openLink(
+  node: string,
+  { link }: Config,
+  redis: RedisConnection,
+  events: LinkEvents,
+): Promise<Link> {
+  // Loaded only here: ZeroMQ costs a node that is alone a tenth of its start.
+  const { openZmqLink } = await import("./links/zmq-link.ts");
+  return openZmqLink({
+    node,
+    secret: link.secret,
+    listen: tcpEndpoint(link.bind, link.port),
+    host: link.host || redis.localAddress() || "127.0.0.1",
+    events,
+    clock: realClock,
+  });
 }
 
 function nodeRules(config: Config): NodeRules {

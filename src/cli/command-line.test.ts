@@ -153,6 +153,14 @@ describe("config", () => {
     expect(shown).toMatch(/^session\.grace = "20s" +# default$/m);
     expect(shown).not.toContain("hush");
   });
+
+  test("show and an error keep the password of a Redis address to themselves", () => {
+    const shown = shownConfig(loadConfig({ flags: { redis: ["redis://anna:hush@10.0.0.1:6379/1"] } }));
+    expect(shown).toMatch(/^redis = "redis:\/\/\*\*\*@10\.0\.0\.1:6379\/1" +# --redis$/m);
+    expect(() => loadConfig({ flags: { redis: ["http://anna:hush@10.0.0.1"] } })).toThrow(
+      /^(?!.*hush).*redis must be an address/s,
+    );
+  });
 });
 
 describe("completion", () => {
@@ -163,7 +171,7 @@ describe("completion", () => {
   };
 
   test("knows commands, flags and their values", async () => {
-    expect(await words("")).toEqual(["serve", "config", "version", "completion"]);
+    expect(await words("")).toEqual(["serve", "join", "config", "version", "completion"]);
     expect(await words("config", "")).toEqual(["show", "check", "example"]);
     expect(await words("serve", "--po")).toContain("--port");
     expect(await words("serve", "--log-level", "")).toEqual(expect.arrayContaining(["debug", "info"]));

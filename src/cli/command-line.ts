@@ -8,6 +8,7 @@ import type { Caller } from "./caller.ts";
 import { completion } from "./completion.ts";
 import { config } from "./config.ts";
 import { refuseFlags } from "./flags.ts";
+import { join } from "./join.ts";
 import { serve } from "./serve.ts";
 import { version } from "./version.ts";
 import { WrongUse } from "./wrong-use.ts";
@@ -17,6 +18,7 @@ export async function runCommandLine(args: readonly string[], caller: Caller): P
   let code = 0;
   const commands = [
     serve(caller, (ended) => (code = ended)),
+    join(caller, (ended) => (code = ended)),
     config(caller),
     version(caller),
     completion(caller),

@@ -56,14 +56,17 @@ export function config({ env, out, err, completing }: Caller): CommandModule {
 /** Dotted TOML, so that it can be searched by line and used as a file again; secrets are masked. */
 export function shownConfig({ config, origins }: Loaded): string {
   const lines = keys.map((key) => {
-    const { type, secret }: Option = options[key];
+    const { type, secret, masked }: Option = options[key];
     const value = valueAt(config, key);
-    const literal = secret && value !== "" ? '"***"' : type.toml(value);
+    const shown = type.toml(value);
+    const literal = secret && value !== "" ? '"***"' : masked ? withoutPassword(shown) : shown;
     return [`${key} = ${literal}`, origins[key]] as const;
   });
   const width = Math.min(50, Math.max(...lines.map(([line]) => line.length)));
   return lines.map(([line, origin]) => `${line.padEnd(width)}  # ${origin}`).join("\n");
 }
+
+const withoutPassword = (url: string): string => url.replace(/(?<=:\/\/)[^@]*(?=@)/, "***");
 
 export const valueAt = (config: unknown, key: Key): unknown =>
   key.split(".").reduce((table, name) => (table as Record<string, unknown>)[name], config);

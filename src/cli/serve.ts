@@ -1,4 +1,4 @@
-/** `chatrandom serve`: one node with an embedded Redis. */
+/** `chatrandom serve`: one node with an embedded Redis. Also what `join` shares with it. */
 import { networkInterfaces } from "node:os";
 import type { CommandModule } from "yargs";
 import { type Loaded, loadConfig, type Sources } from "../config/load.ts";
@@ -7,25 +7,30 @@ import { Failure } from "../failure.ts";
 import { type Logger, openLog } from "../log.ts";
 import type { Caller } from "./caller.ts";
 import { valueAt } from "./config.ts";
-import { givenFlags, withOptions } from "./flags.ts";
+import { type Found, givenFlags, withOptions } from "./flags.ts";
 import { greeting, waysToOpen } from "./greeting.ts";
 import { untilStopped } from "./until-stopped.ts";
 
 /** What a supervisor grants beyond the drain for closing sockets and ending the embedded programs. */
 const STOP_MARGIN_MS = 4_000;
 
-/** `ended` is told the exit code of a server that served. */
-export const serve = ({ env, out, completing }: Caller, ended: (code: 0 | 1) => void): CommandModule => ({
+export const serve = (caller: Caller, ended: (code: 0 | 1) => void): CommandModule => ({
   command: "serve",
   describe: "Serve the page and match visitors; everything it needs is inside",
   builder: (yargs) =>
-    withOptions(yargs, completing)
+    withOptions(yargs, caller.completing)
       .example("$0 serve", "Serve on port 8080")
       .example("$0 serve --port 9000 --data-dir /srv/chat", "Elsewhere")
       .example("CHATRANDOM_PORT=9000 $0 serve", "The same by a variable")
       .example("$0 serve --config /etc/chatrandom.toml", "With a config file"),
-  handler: async (argv) => {
-    const sources: Sources = { flags: givenFlags(argv, "serve"), env, files: true };
+  handler: serving("serve", caller, ended),
+});
+
+/** Serves until it is told to stop. `ended` is told the exit code of a server that served. */
+export const serving =
+  (kind: "serve" | "join", { env, out }: Caller, ended: (code: 0 | 1) => void) =>
+  async (argv: Found): Promise<void> => {
+    const sources: Sources = { flags: givenFlags(argv, kind), env, files: true };
     const loaded = loadConfig(sources);
     const { config, file, warnings } = loaded;
     const log = await openLog(config);
@@ -35,7 +40,7 @@ export const serve = ({ env, out, completing }: Caller, ended: (code: 0 | 1) => 
       start: async () => {
         // Loaded here, so that other commands start without the server's weight.
         const { run } = await import("../app.ts");
-        return run(config, log);
+        return run(kind, config, log);
       },
       ready: ({ host, port }) => {
         const urls = waysToOpen(host, port, networkInterfaces());
@@ -51,8 +56,7 @@ export const serve = ({ env, out, completing }: Caller, ended: (code: 0 | 1) => 
       exit: (code) => process.exit(code),
     });
     ended(code);
-  },
-});
+  };
 
 /** SIGHUP asks to read the configuration again. No option changes while serving, so it says which would. */
 export function compareAgain(before: Loaded, sources: Sources, log: Logger): void {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { exampleFile, reference } from "./example.ts";
 import { loadConfig } from "./load.ts";
-import { flagOf, keys, variableOf } from "./options.ts";
+import { flagOf, keys, type Option, options, variableOf } from "./options.ts";
 
 function load(text: string) {
   const directory = mkdtempSync(join(tmpdir(), "chatrandom-example-"));
@@ -32,9 +32,10 @@ test("example and reference name every option", () => {
   for (const key of keys) {
     expect(example).toContain(variableOf(key));
     expect(reference()).toContain(`| \`${key}\` |`);
-    if (key !== "ice.credential") expect(example).toContain(`--${flagOf(key)},`);
+    if (!(options[key] as Option).secret) expect(example).toContain(`--${flagOf(key)},`);
   }
   expect(example).not.toContain("--ice-credential");
+  expect(example).not.toContain("--link-secret");
 });
 
 test("the example can be read in a terminal", () => {

@@ -80,6 +80,8 @@ function anyValue(type: Type<unknown>): fc.Arbitrary<unknown> {
     case "url":
       if (type.allowed.includes("https://")) return name.map((name) => `https://${name}.example/directory`);
       return name.map((name) => `turn:${name}:3478?transport=udp`);
+    case "redis":
+      return name.map((name) => `redis://someone:word@${name}:6379/1`);
     default:
       throw new Error(`no values for the type ${type.placeholder}`);
   }
@@ -213,8 +215,8 @@ describe("what is wrong", () => {
       "config.toml:2: unknown key sesion.grace. Did you mean session.grace? It belongs in the section [session]",
     ],
     [
-      "[session]\nport = 1",
-      "config.toml:2: unknown key session.port. Did you mean port? It belongs in no section, so above the first",
+      "[session]\nlog_level = 1",
+      "config.toml:2: unknown key session.log_level. Did you mean log_level? It belongs in no section, so above the first",
     ],
     ["\n[entirely.different]\nx = 1", "config.toml:3: unknown key entirely.different.x"],
     ["[nothing]", "config.toml:1: unknown key nothing"],
@@ -223,8 +225,8 @@ describe("what is wrong", () => {
     ["[port]\nx = 1", 'config.toml:1: port is {"x":1}, but must be a whole number from 0 to 65535'],
     ['"a\\u0007b" = 1', 'config.toml:1: unknown key "a\\u0007b"'],
     [
-      "__proto__.port = 1",
-      "config.toml:1: unknown key __proto__.port. Did you mean port? It belongs in no section, so above the first",
+      "__proto__.log_level = 1",
+      "config.toml:1: unknown key __proto__.log_level. Did you mean log_level? It belongs in no section, so above the first",
     ],
     ["port = 1979-05-27", "config.toml:1: port is 1979-05-27, but must be a whole number from 0 to 65535"],
     ["port = 8080.5", "config.toml:1: port is 8080.5, but must be a whole number from 0 to 65535"],

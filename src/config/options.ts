@@ -18,6 +18,7 @@ import {
   origin,
   path,
   port,
+  redisUrl,
   size,
   text,
   type Type,
@@ -35,6 +36,8 @@ export interface Option<T = unknown> {
   readonly example?: T;
   /** Whole sentences for the operator; the first one says what it is and stands alone in help. */
   readonly doc: string;
+  /** May hold a password between `//` and `@`, which is never printed. */
+  readonly masked?: true;
   /** Never printed, and no flag: every process of a machine can read the arguments of the others. */
   readonly secret?: true;
 }
@@ -111,6 +114,14 @@ export const options = {
     type: choice("auto", "pretty", "json"),
     default: "auto",
     doc: "How the log is written to standard error. auto is pretty on a terminal and one JSON object a line otherwise.",
+  }),
+  redis: option({
+    type: optional(redisUrl),
+    default: "",
+    masked: true,
+    doc:
+      "The Redis or Valkey that the nodes of a cluster share; chatrandom join needs it. redis:// and rediss:// take a " +
+      "user, a password and the number of a database.",
   }),
   drain_timeout: option({
     type: duration("0s", "1h"),
@@ -196,6 +207,31 @@ export const options = {
   ...bucket("address_connections", 100, 5, "New connections of one address"),
   ...bucket("address_sessions", 100, 2, "New sessions of one address"),
   ...bucket("address_finds", 200, 20, "Searches of one address"),
+
+  "link.host": option({
+    type: optional(host),
+    default: "",
+    defaultDoc: "the address by which this machine reaches Redis",
+    doc: "The name or address by which the other nodes of a cluster reach this one.",
+  }),
+  "link.bind": option({
+    type: host,
+    default: "0.0.0.0",
+    doc: "The address to listen on for the other nodes of a cluster.",
+  }),
+  "link.port": option({
+    type: port,
+    default: 7400,
+    doc: "The port to listen on for the other nodes of a cluster. 0 takes any free one.",
+  }),
+  "link.secret": option({
+    type: text(1024),
+    default: "",
+    secret: true,
+    doc:
+      "What the nodes of a cluster know each other by: the same for all, at least 32 characters, for example from " +
+      "openssl rand -hex 32.",
+  }),
 
   "matching.interests_after": option({
     type: duration("0s", "1h"),

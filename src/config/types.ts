@@ -122,6 +122,17 @@ export const httpsUrl: Type<string> = textual({
   format: (value) => value,
 });
 
+/** Where Redis is. A password in it is never printed. */
+export const redisUrl: Type<string> = textual({
+  placeholder: "redis",
+  allowed: 'an address such as "redis://:password@10.0.0.1:6379/0", "rediss://…" or the path of a socket',
+  parse: (text) => {
+    if (CONTROL.test(text)) return undefined;
+    return /^(rediss?(\+\w+)?:\/\/[^\s]+|\.?\/[^\s]+)$/.test(text) ? text : undefined;
+  },
+  format: (value) => value,
+});
+
 /** A number; `whole` ones refuse fractions. TOML writes it without quotes. */
 function numeric(placeholder: string, min: number, max: number, whole: boolean, what: string): Type<number> {
   const inRange = (value: number) =>

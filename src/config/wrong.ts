@@ -8,8 +8,8 @@ export type Given = { key: Key; value: unknown } | { problem: string };
 
 /** `name` is the key, with the index behind it for an element of a list. */
 export function notAllowed(key: Key, value: unknown, { allowed }: Type<unknown>, name: string = key): Given {
-  const { secret }: Option = options[key];
-  return { problem: `${name} ${secret ? "" : `is ${shown(value)}, but `}must be ${allowed}` };
+  const { secret, masked }: Option = options[key];
+  return { problem: `${name} ${secret || masked ? "" : `is ${shown(value)}, but `}must be ${allowed}` };
 }
 
 /** A value as its writer wrote it, but short, and harmless on a terminal. */

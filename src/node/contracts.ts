@@ -1,6 +1,7 @@
 /** What a node needs from the rest of the program, as contracts: `app.ts` gives it the implementations. */
 import type { Clock } from "../clock.ts";
 import type { Link } from "../links/link.ts";
+import type { Registry } from "../links/registry.ts";
 import type { Matcher } from "../matching/matcher.ts";
 import type {
   Find as FindMessage,
@@ -82,6 +83,7 @@ export interface NodeParts {
   id: string;
   matcher: Matcher;
   link: Link;
+  registry: Registry;
   ice: Ice;
   reports: Reports;
   metrics: NodeMetrics;

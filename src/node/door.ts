@@ -48,17 +48,8 @@ export class Door {
       this.#openFresh(connection, hello);
       return;
     }
-    const id = sessionIdOf(token);
-    const seat = this.#sessions.hub.get(id);
-    if (!seat) {
-      this.#opening.set(connection, []);
-      void this.#openElsewhere(connection, hello, token, id);
-    } else if (isEnding(seat.session)) {
-      this.#openFresh(connection, hello);
-    } else {
-      this.#parts.metrics.resumed("here");
-      this.#attach(seat, connection, true);
-    }
+    this.#opening.set(connection, []);
+    void this.#resume(connection, hello, token);
   }
 
   /** What a client says before it is in waits until it is. */
@@ -86,21 +77,37 @@ export class Door {
     const token = newResumeToken(random);
     const id = sessionIdOf(token);
     const session = newSession(id, hello.device === undefined ? id : deviceOf(hello.device));
-    this.#attach(hub.add(session, token), connection, false);
+    this.#attach(hub.add(session, token), connection, false, true);
   }
 
-  /** The token is none of this node's sessions: asks the store, for as long as it takes and the client stays. */
-  async #openElsewhere(connection: Connection, hello: Hello, token: string, id: string): Promise<void> {
-    const { matcher, metrics, clock, log } = this.#parts;
+  /**
+   * Asks the store, even about a session of this node: another node may have taken it over since, and its word that it
+   * did may still be on its way. Only when the store is away, or has not heard of the session, is ours believed.
+   */
+  async #resume(connection: Connection, hello: Hello, token: string): Promise<void> {
+    const { matcher, metrics, clock, log, id: node } = this.#parts;
+    const id = sessionIdOf(token);
+    const ours = (): Seat | undefined => {
+      const seat = this.#sessions.hub.get(id);
+      return seat && !isEnding(seat.session) ? seat : undefined;
+    };
     for (let told = false; connection.isOpen; told = true) {
       try {
-        const found = await matcher.resume(id, this.#parts.id);
+        const found = await matcher.resume(id, node);
+        const seat = ours();
         if (found) this.#takeOver(connection, found, token);
-        else if (connection.isOpen) this.#openFresh(connection, hello);
+        else if (!connection.isOpen) return;
+        else if (seat) this.#attach(seat, connection, true, true);
+        else this.#openFresh(connection, hello);
         return;
       } catch (error) {
         metrics.storeFailed("resume");
         log.debug({ err: error, call: "resume" }, "the store did not answer");
+        const seat = ours();
+        if (seat && connection.isOpen) {
+          this.#attach(seat, connection, true, false);
+          return;
+        }
         const message = "one moment, this goes on by itself";
         if (!told) connection.sendError({ code: "unavailable", message, retryAfter: 1 });
         await new Promise<void>((resolve) => void clock.after(RESUME_RETRY_MS, resolve));
@@ -115,25 +122,27 @@ export class Door {
   ): void {
     const { holder, resumed, previousNode } = found;
     const { hub } = this.#sessions;
-    this.#parts.metrics.resumed("elsewhere");
     let seat = hub.get(holder.session);
-    if (seat) {
-      // Two connections brought the same token at once; the store has raised the epoch for each.
+    if (seat && previousNode === holder.node && !isEnding(seat.session)) {
+      // It was here all the time; what this node knows of it is more than what the store knows.
+      this.#parts.metrics.resumed("here");
       hub.replace(seat, { ...seat.session, epoch: Math.max(seat.session.epoch, holder.epoch) });
     } else {
+      this.#parts.metrics.resumed("elsewhere");
+      if (seat) this.#sessions.dispatch(seat, { type: "superseded" });
       seat = hub.add(restoredSession(holder.session, holder.device, holder.epoch, resumed), token);
+      this.#sessions.movedHere(seat, previousNode);
     }
-    this.#sessions.movedHere(seat, previousNode);
-    if (connection.isOpen) this.#attach(seat, connection, true);
+    if (connection.isOpen) this.#attach(seat, connection, true, true);
     else if (!seat.connection) this.#sessions.dispatch(seat, { type: "detached" });
   }
 
-  #attach(seat: Seat, connection: Connection, resumed: boolean): void {
+  #attach(seat: Seat, connection: Connection, resumed: boolean, vouched: boolean): void {
     const older = seat.connection;
     seat.connection = connection;
     connection.session = seat.session.id;
     older?.close(CloseCode.superseded, "this session has a newer connection");
-    this.#sessions.dispatch(seat, { type: "attached", resumed });
+    this.#sessions.dispatch(seat, { type: "attached", resumed, vouched });
     const early = this.#opening.get(connection);
     this.#opening.delete(connection);
     for (const { message, raw } of early ?? []) this.#onMessage(connection, message, raw);

@@ -1,13 +1,18 @@
 /**
  * The node's lease in the store: while it is renewed, this node's tickets are handed out; once it runs out, others
- * take over what was here. Each renewal also says how many visitors there are, and which nodes died.
+ * take over what was here. Each renewal also says how many visitors there are, which nodes live, so that the link knows its
+ * peers, and which died.
  */
 import type { Clock } from "../clock.ts";
+import type { Link } from "../links/link.ts";
+import type { Registry } from "../links/registry.ts";
 import type { Counts, Matcher, Orphan } from "../matching/matcher.ts";
 
 export interface LeaseParts {
   id: string;
   matcher: Matcher;
+  registry: Registry;
+  link: Pick<Link, "setPeers">;
   clock: Clock;
   rules: { renew: number };
 }
@@ -26,6 +31,7 @@ export class Lease {
   readonly #parts: LeaseParts;
   readonly #events: LeaseEvents;
   readonly #reaping = new Set<string>();
+  #met: ReadonlySet<string> = new Set();
   #held = false;
   #everHeld = false;
   #renewing = false;
@@ -57,6 +63,7 @@ export class Lease {
     this.#held = false;
     try {
       await this.#parts.matcher.retire(this.#parts.id);
+      await this.#parts.registry.remove([this.#parts.id]);
     } catch (error) {
       this.#events.onFailed("retire", error); // it runs out by itself
     }
@@ -65,11 +72,18 @@ export class Lease {
   async #renew(): Promise<void> {
     if (this.#renewing) return;
     this.#renewing = true;
+    const { id, matcher } = this.#parts;
     try {
-      const { total, dead, fresh } = await this.#parts.matcher.renew(this.#parts.id, this.#events.counts());
+      // Others look for the card as soon as they see the lease, so the card comes first.
+      if (!this.#held) await this.#parts.registry.announce();
+      const { total, nodes, dead, fresh } = await matcher.renew(id, this.#events.counts());
       this.total = total;
+      await this.#meet(nodes);
       this.#held = true;
-      if (fresh && this.#everHeld) this.#events.onFresh();
+      if (fresh && this.#everHeld) {
+        await this.#parts.registry.announce(); // somebody may have taken our card away, or the store has lost it
+        this.#events.onFresh();
+      }
       this.#everHeld = true;
       for (const node of dead) void this.#reap(node);
     } catch (error) {
@@ -78,6 +92,15 @@ export class Lease {
     } finally {
       this.#renewing = false;
     }
+  }
+
+  async #meet(nodes: readonly string[]): Promise<void> {
+    const { id, registry, link } = this.#parts;
+    const others = nodes.filter((node) => node !== id);
+    link.setPeers(await registry.look(others));
+    const gone = [...this.#met].filter((node) => !others.includes(node));
+    this.#met = new Set(others);
+    await registry.remove(gone);
   }
 
   async #reap(node: string): Promise<void> {

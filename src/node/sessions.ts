@@ -14,6 +14,9 @@ import type { NodeParts } from "./contracts.ts";
 import { Hub } from "./hub.ts";
 import type { Seat } from "./hub.ts";
 
+/** Longer than a partner takes to hear that a session has moved. */
+const FORWARD_MS = 10_000;
+
 export interface SessionsEvents {
   /** The numbers that visitors are told. */
   counts(): Counts;
@@ -26,6 +29,7 @@ export class Sessions {
   readonly #parts: NodeParts;
   readonly #events: SessionsEvents;
   readonly #notes: { to: string; from: Partner; note: Note }[] = [];
+  readonly #movedTo = new Map<string, string>();
   #delivering = false;
 
   constructor(parts: NodeParts, events: SessionsEvents) {
@@ -89,6 +93,7 @@ export class Sessions {
             frames: held,
           });
         }
+        this.#forwardTo(seat.session.id, from);
         this.dispatch(seat, { type: "superseded" });
         break;
       }
@@ -106,6 +111,14 @@ export class Sessions {
         break;
       }
     }
+  }
+
+  /** Signals that are on their way to where a session was follow it; all else is settled through the store. */
+  #forwardTo(session: string, node: string): void {
+    this.#movedTo.set(session, node);
+    this.#parts.clock.after(FORWARD_MS, () => {
+      if (this.#movedTo.get(session) === node) this.#movedTo.delete(session);
+    });
   }
 
   #run(seat: Seat, effect: Effect): void {
@@ -195,6 +208,10 @@ export class Sessions {
       this.dispatch(seat, { type: "unanswered" });
       return;
     }
+    if (isSuperseded(answer) && epoch < seat.session.epoch) {
+      this.dispatch(seat, { type: "unanswered" }); // by ourselves: the visitor has connected anew meanwhile
+      return;
+    }
     if ("outcome" in answer) {
       const { outcome } = answer;
       if (outcome.kind === "matched")
@@ -254,9 +271,20 @@ export class Sessions {
 
   #deliver(to: string, from: Partner, note: Note): void {
     const seat = this.hub.get(to);
+    const movedTo = this.#movedTo.get(to);
     if (seat) this.dispatch(seat, { type: "note", from, note });
-    else if (note.type === "matched") {
+    else if (note.type === "signal" && movedTo !== undefined) {
+      const { pair, raw } = note;
+      this.#parts.link.send(movedTo, { kind: "held", session: to, pair, frames: [raw] });
+    } else if (note.type === "matched") {
       this.#tell(from, { session: to, node: this.#parts.id }, { type: "refused", pair: note.pair });
     }
   }
+}
+
+function isSuperseded(answer: Answer): boolean {
+  return (
+    ("outcome" in answer && answer.outcome.kind === "superseded") ||
+    ("restored" in answer && answer.restored === "superseded")
+  );
 }

@@ -15,6 +15,8 @@ export interface RedisConnection {
    * or has not answered within `timeout` ms. The connection goes on trying all the same.
    */
   check(timeout: number): Promise<void>;
+  /** The address by which this machine reaches Redis; undefined over a unix socket or while there is no connection. */
+  localAddress(): string | undefined;
   /** Stops trying, and ends the connection once what was sent is answered. */
   close(): Promise<void>;
 }
@@ -72,6 +74,7 @@ export function connectRedis(target: string, events: RedisEvents = {}): RedisCon
       if (!up) await settled(client, timeout, () => reason);
       await requireVersion(connection.client);
     },
+    localAddress: () => (connection.client as Redis).stream?.localAddress,
     async close() {
       closed = true;
       await connection.client.quit().catch(() => connection.client.disconnect());

@@ -8,3 +8,6 @@ export const poolKeys = (prefix: string): string => `${prefix}{pool}:`;
 
 /** The stream of reports. */
 export const reportsKey = (prefix: string): string => `${prefix}reports`;
+
+/** The hash of nodes and how to find them. */
+export const registryKey = (prefix: string): string => `${prefix}nodes`;

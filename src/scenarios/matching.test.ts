@@ -105,7 +105,7 @@ class Diary {
   }
 }
 
-describe.each([1])("on %i nodes", (nodes) => {
+describe.each([1, 3])("on %i nodes", (nodes) => {
   test("M1: a hundred visitors who find, leave and press Next at once: nobody is in two pairs", async () => {
     const place = await open({ nodes, matching: { recentAfter: 0 } });
     const random = seeded(2);

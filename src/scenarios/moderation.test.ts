@@ -26,7 +26,7 @@ async function pairOf(place: Place, ...devices: [string, string]) {
   return { alice, bob, pair };
 }
 
-describe.each([1])("on %i nodes", (nodes) => {
+describe.each([1, 3])("on %i nodes", (nodes) => {
   test("M3: block ends the pair, and the two never meet again", async () => {
     const place = await open({ nodes });
     const { alice, bob, pair } = await pairOf(place, "a", "b");

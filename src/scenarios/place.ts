@@ -7,7 +7,10 @@ import { createMetrics } from "../http/metrics.ts";
 import { startHttp } from "../http/server.ts";
 import type { HttpServer } from "../http/server.ts";
 import { websocketUpgrade } from "../http/websocket.ts";
+import type { Link, LinkEvents } from "../links/link.ts";
 import { noLink } from "../links/no-link.ts";
+import { redisRegistry } from "../links/redis-registry.ts";
+import { openZmqLink } from "../links/zmq-link.ts";
 import type { Holder, Outcome, Rules } from "../matching/matcher.ts";
 import { RedisMatcher } from "../matching/redis-matcher.ts";
 import { DEFAULT_RULES } from "../matching/rules.ts";
@@ -20,6 +23,7 @@ import { connectRedis } from "../redis/client.ts";
 import type { RedisConnection } from "../redis/client.ts";
 import { startTestRedis } from "../redis/test-server.ts";
 import type { TestRedis } from "../redis/test-server.ts";
+import { realClock } from "../clock.ts";
 import { StillClock } from "../still-clock.ts";
 import { Visitor } from "./visitor.ts";
 
@@ -100,6 +104,7 @@ export class Place {
   readonly #options: PlaceOptions;
   readonly #visitors: Visitor[] = [];
   readonly #stops: (() => void)[] = [];
+  readonly #secret = randomBytes(32).toString("hex");
   #nextNode = 0;
   readonly #redis: RedisConnection;
 
@@ -112,7 +117,11 @@ export class Place {
   static async open(options: PlaceOptions): Promise<Place> {
     const place = new Place(options);
     await place.#redis.check(5_000);
-    for (let n = 0; n < (options.nodes ?? 1); n += 1) await place.#startNode();
+    const nodes = options.nodes ?? 1;
+    for (let n = 0; n < nodes; n += 1) await place.#startNode();
+    // The first of them learn of the last at their next renewal.
+    if (nodes > 1) await place.pass(RULES.renew);
+    await place.until(() => place.nodes.every(({ node }) => node.notReady().length === 0));
     return place;
   }
 
@@ -227,10 +236,13 @@ export class Place {
       void logged.push({ level, what, message });
     const metrics = createMetrics(() => node.numbers());
     const log = { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
+    const link = await this.#linkOf(id, () => node);
+    const card = { ...link.self, version: "test", machine: "here", startedAt: 0 };
     const parts: NodeParts = {
       id,
       matcher: this.#matcherOn(redis),
-      link: noLink(id),
+      link,
+      registry: redisRegistry(redis, this.prefix, card),
       ice: { policy: "all", servers: () => [{ urls: ["stun:stun.example:3478"] }] },
       reports: redisReports(redis, this.prefix),
       metrics,
@@ -266,7 +278,24 @@ export class Place {
       async stop() {
         await node.drain(0);
         await http.close();
+        await link.close();
         await redis.close();
+      },
+    });
+  }
+
+  /** Several nodes are linked by ZeroMQ as real ones are; its time is real, since the sockets' is. */
+  async #linkOf(node: string, events: () => LinkEvents): Promise<Link> {
+    if ((this.#options.nodes ?? 1) === 1) return noLink(node);
+    return openZmqLink({
+      node,
+      secret: this.#secret,
+      listen: "tcp://127.0.0.1:0",
+      clock: realClock,
+      events: {
+        onEnvelope: (from, envelope) => events().onEnvelope(from, envelope),
+        onLoss: (from, lost) => events().onLoss(from, lost),
+        onPeer: (peer, up) => events().onPeer(peer, up),
       },
     });
   }

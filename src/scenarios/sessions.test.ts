@@ -6,7 +6,7 @@ import { places } from "./place.ts";
 const open = places();
 const signal = (pair: string, n: number) => ({ type: "signal", pair, data: { n } }) as const;
 
-describe.each([1])("on %i nodes", (nodes) => {
+describe.each([1, 3])("on %i nodes", (nodes) => {
   test("S1: only the two of a pair can use it", async () => {
     const place = await open({ nodes });
     const [alice, bob, pair] = await place.pair();

@@ -3,7 +3,7 @@ import { places } from "./place.ts";
 
 const open = places();
 
-describe.each([1])("on %i nodes", (nodes) => {
+describe.each([1, 3])("on %i nodes", (nodes) => {
   test("find: idle, it waits", async () => {
     const place = await open({ nodes });
     const alice = await place.visitor();

@@ -51,7 +51,7 @@ const readiness = async () => {
   return Promise.all(answers.map(async (answer) => [answer.status, await answer.json()]));
 };
 
-describe.each([1])("on %i nodes", (nodes) => {
+describe.each([1, 3])("on %i nodes", (nodes) => {
   const all = <T>(value: T): T[] => Array.from({ length: nodes }, () => value);
 
   test("readyz tells whether Redis is there, healthz whether the process is", async () => {

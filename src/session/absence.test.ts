@@ -199,6 +199,11 @@ test("a session that goes on elsewhere is closed here and forgotten", () => {
   expect(waiting().detaches().event({ type: "superseded" }).did("close")).toBe(false);
 });
 
+test("S3: a connection for which the store has not vouched is asked to connect again, not thrown out", () => {
+  const me = answerer().detaches().attaches(true, false).event({ type: "superseded" });
+  expect(me.effects).toContainEqual({ do: "close", code: 4402 });
+});
+
 test("an answer to a question of a session that is gone changes nothing", () => {
   const me = idle()
     .finds()

@@ -248,10 +248,17 @@ test("the store matches somebody whose pair it has ended: the visitor hears the 
   expect(me.calls).toMatchObject([{ name: "leave" }]);
 });
 
+test("M8: a claim that ends as soon as it comes may have been over before our ticket was filed again: it goes", () => {
+  const me = waiting().due("retry").outcome(filed(500)).claimed("p1");
+  me.hears({ type: "ended", pair: "p1", reason: "left" });
+  expect(me.sent).toMatchObject([{ type: "ended", pair: "p1" }]);
+  expect(me.calls).toMatchObject([{ name: "leave" }]);
+});
+
 // In a pair
 
 test("the other side's end is said with its reason, and the session is idle", () => {
-  const me = answerer().hears({ type: "ended", pair: "p1", reason: "next" });
+  const me = answerer().passes(60_000).hears({ type: "ended", pair: "p1", reason: "next" });
   expect(me.sent).toEqual([{ type: "ended", pair: "p1", reason: "next" }]);
   expect(me.state.name).toBe("idle");
   expect(me.calls).toEqual([]);

@@ -70,8 +70,8 @@ export class Play {
   finds(wish: Wish = TEXT, offer?: string): this {
     return this.says({ type: "find", mode: wish.mode, ...(offer && { offer }) }, wish);
   }
-  attaches(resumed = true): this {
-    return this.event({ type: "attached", resumed });
+  attaches(resumed = true, vouched = true): this {
+    return this.event({ type: "attached", resumed, vouched });
   }
   detaches(): this {
     return this.event({ type: "detached" });

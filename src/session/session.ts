@@ -44,6 +44,8 @@ export interface Paired {
   /** The ticket the pair was made from, to go back to when the match is undone. */
   readonly wish: Wish;
   readonly since?: number;
+  /** When another session's claim made this pair; undefined when we made it, or it was made elsewhere. */
+  readonly claimedAt?: number;
 }
 
 export interface Session {
@@ -51,6 +53,8 @@ export interface Session {
   readonly device: string;
   readonly epoch: number;
   readonly connected: boolean;
+  /** Whether the store has said, since the visitor connected, that this node holds the session. */
+  readonly vouched: boolean;
   readonly state: Idle | Waiting | Paired;
   readonly calling?: Call;
   readonly queued: readonly Call[];
@@ -108,7 +112,8 @@ export type Event =
       readonly raw: Uint8Array;
       readonly wish?: Wish;
     }
-  | { readonly type: "attached"; readonly resumed: boolean }
+  /** `vouched`: the store has been asked, and says that this node holds the session. */
+  | { readonly type: "attached"; readonly resumed: boolean; readonly vouched: boolean }
   | { readonly type: "detached" }
   | { readonly type: "note"; readonly from: Partner; readonly note: Note }
   | { readonly type: "answer"; readonly answer: Answer }
@@ -152,6 +157,8 @@ export interface SessionRules {
 const STORE_RETRY_MS = 500;
 /** Only an outage of the store and a visitor who keeps reporting meanwhile can get there. */
 const MAX_QUEUED_CALLS = 16;
+/** How late a claim may arrive: the store may have ended it long since, and filed our ticket again. */
+const LATE_CLAIM_MS = 5_000;
 /** More than a visitor can be in within the time that a note is on its way. */
 const MAX_PAST_PAIRS = 8;
 const IDLE: Idle = { name: "idle" };
@@ -163,6 +170,7 @@ export function newSession(id: string, device: string): Session {
     device,
     epoch: 1,
     connected: false,
+    vouched: false,
     state: IDLE,
     queued: [{ name: "open" }],
     held: [],
@@ -222,7 +230,7 @@ export function step(session: Session, event: Event, now: number, rules: Session
       turn.onMessage(event.message, event.wish);
       break;
     case "attached":
-      turn.onAttached(event.resumed);
+      turn.onAttached(event.resumed, event.vouched);
       break;
     case "detached":
       turn.onDetached();
@@ -381,9 +389,9 @@ class Turn {
 
   // The connection
 
-  onAttached(resumed: boolean): void {
+  onAttached(resumed: boolean, vouched: boolean): void {
     const { state, held } = this.session;
-    this.session = { ...this.session, connected: true, held: [] };
+    this.session = { ...this.session, connected: true, vouched, held: [] };
     this.#cancel("grace");
     this.effects.push({ do: "welcome", resumed });
     for (const raw of held) this.effects.push({ do: "relay", raw });
@@ -401,8 +409,14 @@ class Turn {
     if (this.session.state.name === "waiting") this.#call({ name: "absent" });
   }
 
+  /**
+   * A connection that the store has vouched for is older than the one that the session has elsewhere. Without that, it
+   * may be the newest, and what was here may be what is left of before: then it has to ask again.
+   */
   onSuperseded(): void {
-    if (this.session.connected) this.effects.push({ do: "close", code: CloseCode.superseded });
+    const { connected, vouched } = this.session;
+    const code = vouched ? CloseCode.superseded : CloseCode.elsewhere;
+    if (connected) this.effects.push({ do: "close", code });
     this.#forget();
   }
 
@@ -437,13 +451,17 @@ class Turn {
         break;
       case "refused":
         if (!state.confirmed) this.#undo(state);
-        else this.onForgotten();
+        else if (from.session === state.match.partner.session) this.onForgotten();
         break;
       case "ended":
         if (!state.confirmed) this.#undo(state);
         // Not from where the other side lives: perhaps a node that has not heard that it lives elsewhere now.
         else if (from.node !== state.match.partner.node) this.onForgotten();
-        else this.#ended(state.match, note.reason);
+        else {
+          const late = state.claimedAt !== undefined && this.#now - state.claimedAt < LATE_CLAIM_MS;
+          this.#ended(state.match, note.reason);
+          if (late) this.#call({ name: "leave", reason: "left" });
+        }
         break;
       case "matched":
       case "signal":
@@ -477,7 +495,8 @@ class Turn {
       this.#tell(match.partner, { type: "confirmed", pair: match.pair });
       this.#cancel("retry");
       this.#dropQueued("find", "undo");
-      this.#become({ name: "paired", match, confirmed: true, wish: state.wish, since: state.since });
+      const { wish, since } = state;
+      this.#become({ name: "paired", match, confirmed: true, wish, since, claimedAt: this.#now });
       this.#sayMatched(match, offer === undefined ? {} : { offer });
     } else {
       this.#isOver(match.pair);
@@ -508,6 +527,7 @@ class Turn {
       this.onSuperseded();
       return;
     }
+    this.session = { ...this.session, vouched: true };
     const left = leftBy(answer);
     if (left) {
       this.#isOver(left.pair);
@@ -607,13 +627,15 @@ class Turn {
   /** The store knows our pair to be over. */
   #onRefuted(call: Call): void {
     const { state } = this.session;
-    if (call.name !== "restore" || state.name !== "paired" || call.match?.pair !== state.match.pair) return;
-    if (state.confirmed) {
-      this.#ended(state.match, "lost");
-      this.#call({ name: "leave", reason: "left" }); // whatever else the store believes of us
-    } else {
+    if (call.name !== "restore") return;
+    const ours = state.name === "paired" && state.match.pair === call.match?.pair;
+    if (ours && !state.confirmed) {
       this.#undo(state);
+      return;
     }
+    if (ours) this.#ended(state.match, "lost");
+    // Whatever else the store believes of us: a ticket, another pair.
+    if (this.session.state.name === "idle") this.#call({ name: "leave", reason: "left" });
   }
 
   onUnanswered(): void {

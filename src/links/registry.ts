@@ -1,0 +1,20 @@
+/** The registry: where nodes say how others find them, and others look. Who lives is the lease's business. */
+import type { Peer } from "./link.ts";
+
+/** What a node says of itself. */
+export interface NodeCard extends Peer {
+  version: string;
+  /** The machine's name, for people. */
+  machine: string;
+  /** Milliseconds since the Unix epoch, by the node's own clock. For people. */
+  startedAt: number;
+}
+
+export interface Registry {
+  /** Says how this node is found. Again whenever the store may have lost it. */
+  announce(): Promise<void>;
+  /** The cards of those of `nodes` that have announced themselves. A few bytes a call once they are known. */
+  look(nodes: readonly string[]): Promise<NodeCard[]>;
+  /** Takes the cards of nodes that are no more out of the store. */
+  remove(nodes: readonly string[]): Promise<void>;
+}
