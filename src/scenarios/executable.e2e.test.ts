@@ -1,0 +1,191 @@
+/** The executable where it has to work: alone on a machine with nothing installed, and where much is forbidden. */
+import { execFile, execFileSync, spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+
+const EXECUTABLE = fileURLToPath(new URL("../../dist/chatrandom", import.meta.url));
+const NOBODY = 65534;
+
+let root: string;
+let started: ChildProcess[];
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "chatrandom executable-"));
+  started = [];
+});
+afterEach(async () => {
+  for (const child of started) {
+    if (child.exitCode !== null || child.signalCode !== null) continue;
+    child.kill("SIGKILL");
+    await once(child, "exit");
+  }
+  rmSync(root, { recursive: true, force: true });
+});
+
+interface Served {
+  child: ChildProcess;
+  url: string;
+  lines: string[];
+}
+
+/** Starts a command that serves; resolves when it says that it is ready. */
+async function serve(command: string, args: string[], env: Record<string, string> = {}): Promise<Served> {
+  const child = spawn(command, args, { cwd: "/", env, stdio: ["ignore", "ignore", "pipe"] });
+  started.push(child);
+  const lines: string[] = [];
+  for await (const line of createInterface({ input: child.stderr! })) {
+    lines.push(line);
+    const { msg, url } = line.startsWith("{") ? (JSON.parse(line) as Record<string, string>) : {};
+    if (msg === "ready") return { child, url: new URL("/", url).href, lines };
+  }
+  throw new Error(`it ended before it was ready:\n${lines.join("\n")}`);
+}
+
+const options = (dataDir: string) => ["serve", "--port=0", `--data-dir=${dataDir}`, "--log-format=json"];
+
+/** Whether it serves the page and says that it is ready, Redis included. */
+async function expectServing({ url }: Served): Promise<void> {
+  const ready = await fetch(`${url}readyz`);
+  expect({ status: ready.status, ...((await ready.json()) as object) }).toMatchObject({
+    status: 200,
+    ready: true,
+  });
+  expect(await (await fetch(url)).text()).toContain("<title>ChatRandom</title>");
+}
+
+async function stop({ child }: Served): Promise<number | null> {
+  child.kill("SIGTERM");
+  const [code] = (await once(child, "exit")) as [number | null];
+  return code;
+}
+
+const isGone = (pid: number) => {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
+  } catch {
+    return true;
+  }
+};
+
+/** The processes that run a program out of a data directory. */
+const programsOf = (dataDir: string) =>
+  readdirSync("/proc")
+    .filter((pid) => /^\d+$/.test(pid))
+    .map(Number)
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith(`${dataDir}/programs/`);
+      } catch {
+        return false;
+      }
+    });
+
+test("it is smaller than 135 MB", () => {
+  expect(statSync(EXECUTABLE).size).toBeLessThan(135e6);
+});
+
+test("it serves alone in an empty root directory, for an ordinary user without HOME, from a path with a space", async () => {
+  // Nothing but the C and C++ libraries that every glibc system is made of: no /proc, /dev, /tmp, /etc.
+  for (const [, library] of execFileSync("ldd", [EXECUTABLE], { encoding: "utf8" }).matchAll(
+    /(\/\S+) \(0x/g,
+  )) {
+    expect(library).toMatch(/\/(ld-linux-x86-64|lib(c|m|dl|pthread|stdc\+\+|gcc_s))\.so\.\d$/);
+    mkdirSync(join(root, dirname(library!)), { recursive: true });
+    copyFileSync(library!, join(root, library!));
+  }
+  chmodSync(root, 0o755);
+  mkdirSync(join(root, "my app"));
+  copyFileSync(EXECUTABLE, join(root, "my app/chatrandom"));
+  mkdirSync(join(root, "data"));
+  chownSync(join(root, "data"), NOBODY, NOBODY);
+  const served = await serve("/usr/sbin/chroot", [
+    `--userspec=${NOBODY}:${NOBODY}`,
+    root,
+    "/my app/chatrandom",
+    ...options("/data"),
+  ]);
+  await expectServing(served);
+  expect(await stop(served)).toBe(0);
+});
+
+/**
+ * Runs the executable where the temporary directories are noexec, in a mount namespace of its own. It lies in /mnt,
+ * which is not, and which is empty otherwise.
+ */
+const withoutExec = (...args: string[]): string[] => [
+  "--mount",
+  "/bin/sh",
+  "-ec",
+  `mount -t tmpfs t /mnt
+  cp "$1" /mnt/chatrandom
+  for folder in /tmp /var/tmp /dev/shm; do mount -t tmpfs -o noexec t $folder; done
+  shift
+  exec /mnt/chatrandom "$@"`,
+  "sh",
+  EXECUTABLE,
+  ...args,
+];
+
+test("it serves where the temporary directories are noexec", async () => {
+  const served = await serve("/usr/bin/unshare", withoutExec(...options("/mnt/data")));
+  await expectServing(served);
+  expect(readdirSync(`/proc/${served.child.pid}/root/mnt/data/programs`)).toHaveLength(1);
+  expect(await stop(served)).toBe(0);
+});
+
+test("it serves from a noexec data directory, with its programs in the cache of the user", async () => {
+  const served = await serve("/usr/bin/unshare", withoutExec(...options("/tmp/data")), { HOME: "/mnt/home" });
+  await expectServing(served);
+  expect(readdirSync(`/proc/${served.child.pid}/root/mnt/home/.cache/chatrandom`)).toHaveLength(1);
+  expect(await stop(served)).toBe(0);
+});
+
+test("where nothing may be executed it says so in one line", async () => {
+  const refused = promisify(execFile)("/usr/bin/unshare", withoutExec(...options("/tmp/data")), { env: {} });
+  await expect(refused).rejects.toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/^[^\n]*found no directory that valkey-server can be run from[^\n]*\n$/),
+  });
+});
+
+test("NODE_OPTIONS injects nothing", async () => {
+  const evil = join(root, "evil.cjs");
+  writeFileSync(evil, `require("node:fs").writeFileSync(${JSON.stringify(join(root, "done"))}, "")`);
+  const { stdout } = await promisify(execFile)(EXECUTABLE, ["version"], {
+    env: { NODE_OPTIONS: `--require="${evil}"` },
+  });
+  expect(stdout).toMatch(/^chatrandom \d/);
+  expect(existsSync(join(root, "done"))).toBe(false);
+});
+
+test("a second one on the same data directory is refused by name; a SIGKILL leaves no process behind", async () => {
+  const dataDir = join(root, "data");
+  const first = await serve(EXECUTABLE, options(dataDir));
+  const second = promisify(execFile)(EXECUTABLE, options(dataDir), { env: {} });
+  await expect(second).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining(dataDir) });
+  const programs = programsOf(dataDir);
+  expect(programs).toHaveLength(1);
+  first.child.kill("SIGKILL");
+  await vi.waitUntil(() => programs.every(isGone), { timeout: 5000, interval: 5 });
+  const third = await serve(EXECUTABLE, options(dataDir));
+  await expectServing(third);
+  expect(await stop(third)).toBe(0);
+  expect(programsOf(dataDir)).toEqual([]);
+});
