@@ -23,7 +23,7 @@ import { redisReports } from "./moderation/reports.ts";
 import type { Ice, NodeRules } from "./node/contracts.ts";
 import { Node } from "./node/node.ts";
 import { HEARTBEAT_MS, STATUS_MS } from "./protocol/limits.ts";
-import { connectRedis } from "./redis/client.ts";
+import { connectRedis, withoutPassword } from "./redis/client.ts";
 import type { RedisConnection } from "./redis/client.ts";
 import { VERSION } from "./version.ts";
 
@@ -74,7 +74,14 @@ export async function run(kind: "serve" | "join", config: Config, log: Logger): 
       },
     });
     undo.push(() => redis.close());
-    await redis.check(REDIS_TIMEOUT_MS);
+    try {
+      await redis.check(REDIS_TIMEOUT_MS);
+    } catch (error) {
+      if (kind === "serve") throw error;
+      throw new Failure(`${withoutPassword(target)}: ${(error as Error).message}. Check --redis.`, 1, {
+        cause: error,
+      });
+    }
 
     const id = randomBytes(9).toString("base64url");
     const rules = nodeRules(config);

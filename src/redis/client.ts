@@ -84,6 +84,9 @@ export function connectRedis(target: string, events: RedisEvents = {}): RedisCon
   return connection;
 }
 
+/** A Redis address as it may be shown. */
+export const withoutPassword = (target: string): string => target.replace(/(?<=:\/\/)[^@]*(?=@)/, "***");
+
 /** A find has to be answered or rejected within about a second, so that its node can tell the visitor. */
 const FAIL_FAST: RedisOptions = {
   enableOfflineQueue: false,
