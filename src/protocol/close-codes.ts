@@ -5,6 +5,7 @@
 export const CloseCode = {
   draining: 4400,
   tooSlow: 4401,
+  elsewhere: 4402,
   heartbeatLost: 4408,
   banned: 4500,
   protocolViolation: 4501,

@@ -278,7 +278,7 @@ test("after five minutes, or of any other pair, a report is an error", () => {
 });
 
 test("a visitor who was left can report who left", () => {
-  const me = answerer().hears({ type: "ended", pair: "p1", reason: "next" }).says(REPORT);
+  const me = answerer().passes(60_000).hears({ type: "ended", pair: "p1", reason: "next" }).says(REPORT);
   expect(me.calls).toMatchObject([{ name: "block", pair: "p1" }]);
 });
 
