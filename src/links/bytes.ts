@@ -3,14 +3,16 @@
 /** The largest number that travels: 48 bits. */
 export const MAX_NUMBER = 2 ** 48 - 1;
 
-/** A signal and its ids, mostly. */
-const FIRST_BYTES = 1024;
+/** A buffer begins with room for a bit more than the last one held, within bounds: growing it means copying it. */
+const MIN_BYTES = 1024;
+const MAX_FIRST_BYTES = 64 * 1024;
 const NOTHING = Buffer.alloc(0);
 
 /** Writes into a buffer that grows. What was written stays valid: a buffer is never written to again after `take`. */
 export class Writer {
   #length = 0;
   #buffer = NOTHING;
+  #firstBytes = MIN_BYTES;
 
   /** How many bytes were written. */
   get length(): number {
@@ -62,6 +64,7 @@ export class Writer {
   /** What was written. The next writing begins a new buffer. */
   take(): Buffer {
     const written = this.#buffer.subarray(0, this.#length);
+    this.#firstBytes = Math.min(Math.max(MIN_BYTES, Math.ceil(this.#length * 1.125)), MAX_FIRST_BYTES);
     this.#buffer = NOTHING;
     this.#length = 0;
     return written;
@@ -69,7 +72,9 @@ export class Writer {
 
   #reserve(bytes: number): void {
     if (this.#length + bytes <= this.#buffer.length) return;
-    const larger = Buffer.allocUnsafe(Math.max(FIRST_BYTES, this.#buffer.length * 2, this.#length + bytes));
+    const larger = Buffer.allocUnsafe(
+      Math.max(this.#firstBytes, this.#buffer.length * 2, this.#length + bytes),
+    );
     this.#buffer.copy(larger, 0, 0, this.#length);
     this.#buffer = larger;
   }
