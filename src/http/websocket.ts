@@ -25,13 +25,25 @@ export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: B
 
 /** How long a peer may take over the closing handshake. */
 const CLOSE_TIMEOUT_MS = 2_000;
+/** A message may come in pieces; each of one byte costs a hundred in memory, so it may not come in any number. */
+const MAX_FRAGMENTS = 256;
+const MAX_CHUNKS = 1024;
+
+/** Options of ws that its types do not know yet. */
+interface Limits {
+  closeTimeout: number;
+  maxFragments: number;
+  maxBufferedChunks: number;
+}
 
 export function websocketUpgrade(acceptor: Acceptor, client: ClientOf): UpgradeListener {
-  const options: ServerOptions<typeof VisitorSocket> & { closeTimeout: number } = {
+  const options: ServerOptions<typeof VisitorSocket> & Limits = {
     noServer: true,
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: MAX_FRAME_BYTES,
+    maxFragments: MAX_FRAGMENTS,
+    maxBufferedChunks: MAX_CHUNKS,
     closeTimeout: CLOSE_TIMEOUT_MS,
     WebSocket: VisitorSocket,
     handleProtocols: () => SUBPROTOCOL,
