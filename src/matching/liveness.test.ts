@@ -110,6 +110,15 @@ describe("what the store has lost", () => {
     expect(await anna(pool).find()).toEqual({ kind: "superseded" });
   });
 
+  test("of two takeovers of one epoch, one of which the store has lost, the one it knows counts", async () => {
+    const pool = await store.pool();
+    await anna(pool).open();
+    await pool.matcher.resume("anna", "b");
+    await pool.matcher.renew("c", some);
+    const other = holder("anna", { node: "c", epoch: 2 });
+    expect(await pool.matcher.find(other, { wish: wish() })).toEqual({ kind: "superseded" });
+  });
+
   test("an entry of a list whose record is lost is passed over and removed", async () => {
     const pool = await store.pool();
     const list = `${pool.prefix}{pool}:video:open`;

@@ -2,6 +2,7 @@ import { REPORT_AFTER_END_MS } from "../protocol/limits.ts";
 import type { Common, Relaxation, Role } from "../protocol/messages.ts";
 import type { Find, Left, Match, Outcome, Wish } from "../session/match.ts";
 import type { Census, Counts, Holder, Matcher, Orphan, Restored, Resumed, Rules } from "./matcher.ts";
+import { DeviceTimes } from "./model-times.ts";
 import { MOST_BLOCKS, REAP_MOST } from "./rules.ts";
 
 /** What a ticket must share with its partner, as of the last time that it asked (M6). */
@@ -31,6 +32,14 @@ interface Session extends Holder {
 }
 type Lease = { until: number; counts: Counts };
 
+export interface ModelOptions {
+  rules: Rules;
+  now: () => number;
+  newPair: () => string;
+  /** Blocks of one device, the newest stay. */
+  mostBlocks?: number;
+}
+
 const HEAL = 30_000;
 const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 const shared = (mine: readonly string[], theirs: readonly string[]): string[] =>
@@ -42,21 +51,17 @@ const shared = (mine: readonly string[], theirs: readonly string[]): string[] =>
  */
 export class ModelMatcher implements Matcher {
   readonly #rules: Rules;
-  readonly #now: () => number;
-  readonly #newPair: () => string;
-  readonly #mostBlocks: number;
+  readonly #options: ModelOptions;
   readonly #leases = new Map<string, Lease>();
   readonly #sessions = new Map<string, Session>();
-  /** Device → the devices of its last partners → when that pair ended. */
-  readonly #recents = new Map<string, Map<string, number>>();
-  /** Device → the devices it has blocked → until when. */
-  readonly #blocks = new Map<string, Map<string, number>>();
+  /** M4: when the pair of two devices ended. */
+  readonly #recents = new DeviceTimes();
+  /** M3: until when a device has blocked another. */
+  readonly #blocks = new DeviceTimes();
 
-  constructor(options: { rules: Rules; now: () => number; newPair: () => string; mostBlocks?: number }) {
+  constructor(options: ModelOptions) {
     this.#rules = options.rules;
-    this.#now = options.now;
-    this.#newPair = options.newPair;
-    this.#mostBlocks = options.mostBlocks ?? MOST_BLOCKS;
+    this.#options = options;
   }
 
   /** What it knows of every session, for tests that look. */
@@ -94,20 +99,17 @@ export class ModelMatcher implements Matcher {
     if (partner && partner.pair?.id !== match.pair) return "over";
     const { pair: id, role, common, mode } = match;
     session.pair = { id, role, common, partner: match.partner.session };
-    session.ticket = { wish: { mode, interests: [], languages: [], strict: false }, since: this.#now() };
+    session.ticket = { wish: { mode, interests: [], languages: [], strict: false }, since: this.#now };
     return "held";
   }
 
-  async find(holder: Holder, find: Find): Promise<Outcome> {
-    return this.#find(holder, find);
-  }
-
   async undo(holder: Holder, pair: string, find: Find): Promise<Outcome> {
-    return this.#find(holder, find, pair);
+    return this.find(holder, find, pair);
   }
 
-  #find(holder: Holder, find: Find, undoing?: string): Outcome {
-    const [now, rules] = [this.#now(), this.#rules];
+  /** @param undoing the pair that was not to be (M2); only `undo` gives it */
+  async find(holder: Holder, find: Find, undoing?: string): Promise<Outcome> {
+    const [now, rules] = [this.#now, this.#rules];
     if (!this.#isAlive(holder.node)) return { kind: "fenced" };
     const known = this.#held(holder);
     if (known === "superseded") return { kind: "superseded" };
@@ -149,8 +151,9 @@ export class ModelMatcher implements Matcher {
     let relented: Session | undefined;
     let retryIn = HEAL;
     for (const other of this.#candidates(me)) {
-      const apart = this.#blockedFor(me, other);
-      const recent = this.#recentFor(me, other);
+      // For how long yet, if for more than 0 ms.
+      const apart = this.#blocks.between(me.device, other.device) - now;
+      const recent = this.#recents.between(me.device, other.device) + rules.recentFor - now;
       if (!this.#isAlive(other.node)) {
         passed.gone++;
         delete other.ticket!.insists;
@@ -179,16 +182,15 @@ export class ModelMatcher implements Matcher {
       return { kind: "matched", match, waited, partnerWaited, ...(left && { left }), passed };
     }
 
-    const gives = [
-      insists.interests && !wish.strict ? rules.interestsAfter : 0,
-      insists.languages && !wish.strict ? rules.languagesAfter : 0,
-      rules.recentAfter,
-    ];
+    const gives = [rules.recentAfter];
+    if (insists.interests && !wish.strict) gives.push(rules.interestsAfter);
+    if (insists.languages && !wish.strict) gives.push(rules.languagesAfter);
     for (const after of gives) if (after > waited) retryIn = Math.min(retryIn, after - waited);
     const relaxed: Relaxation[] = [];
     if (wish.interests.length > 0 && !insists.interests) relaxed.push("interests");
     if (wish.languages.length > 0 && !insists.languages) relaxed.push("languages");
-    if (waited >= rules.recentAfter && this.#hasRecents(me)) relaxed.push("recent");
+    const hasRecents = this.#recents.newest(me.device) + rules.recentFor > now;
+    if (waited >= rules.recentAfter && hasRecents) relaxed.push("recent");
     return { kind: "waiting", since: ticket.since, relaxed, retryIn, ...(left && { left }), passed };
   }
 
@@ -225,7 +227,7 @@ export class ModelMatcher implements Matcher {
       interests: shared(mine.wish.interests, theirs.wish.interests),
       ...(language && { language }),
     };
-    const id = this.#newPair();
+    const id = this.#options.newPair();
     me.pair = { id, role: "offerer", partner: other.session, common };
     other.pair = { id, role: "answerer", partner: me.session, common };
     delete mine.insists;
@@ -250,9 +252,10 @@ export class ModelMatcher implements Matcher {
     const me = this.#held(holder);
     if (!me || me === "superseded") return null;
     const left = me.pair?.id === pair ? this.#part(me) : undefined;
-    if (me.last?.pair !== pair || this.#now() - me.last.at > REPORT_AFTER_END_MS) return null;
+    if (me.last?.pair !== pair || this.#now - me.last.at > REPORT_AFTER_END_MS) return null;
     const partnerDevice = me.last.device;
-    keep(this.#blocks, me.device, partnerDevice, this.#now() + this.#rules.blockFor, this.#mostBlocks);
+    const most = this.#options.mostBlocks ?? MOST_BLOCKS;
+    this.#blocks.keep(me.device, partnerDevice, this.#now + this.#rules.blockFor, most);
     return { partnerDevice, ...(left && { left }) };
   }
 
@@ -265,7 +268,7 @@ export class ModelMatcher implements Matcher {
 
   async renew(node: string, counts: Counts): ReturnType<Matcher["renew"]> {
     const fresh = !this.#isAlive(node);
-    this.#leases.set(node, { until: this.#now() + this.#rules.lease, counts });
+    this.#leases.set(node, { until: this.#now + this.#rules.lease, counts });
     const known = [...this.#leases].sort(([a, x], [b, y]) => x.until - y.until || byName(a, b));
     const total = { online: 0, waiting: 0 };
     const nodes: string[] = [];
@@ -286,12 +289,12 @@ export class ModelMatcher implements Matcher {
 
   async retire(node: string): Promise<void> {
     const lease = this.#leases.get(node);
-    if (lease) lease.until = this.#now();
+    if (lease) lease.until = this.#now;
   }
 
   async reap(node: string): ReturnType<Matcher["reap"]> {
     if (this.#isAlive(node)) return { orphans: [], more: false };
-    const now = this.#now();
+    const now = this.#now;
     const due = [...this.#sessions.values()]
       .filter((session) => session.node === node && (session.doomed ?? 0) <= now)
       .sort((a, b) => (a.doomed ?? 0) - (b.doomed ?? 0) || byName(a.session, b.session));
@@ -327,8 +330,12 @@ export class ModelMatcher implements Matcher {
     return { waiting, interests: interests.slice(0, top) };
   }
 
+  get #now(): number {
+    return this.#options.now();
+  }
+
   #isAlive(node: string): boolean {
-    return (this.#leases.get(node)?.until ?? 0) > this.#now();
+    return (this.#leases.get(node)?.until ?? 0) > this.#now;
   }
 
   /** The session if the caller holds it. A higher epoch than ours is a takeover that was lost: it counts. */
@@ -359,7 +366,7 @@ export class ModelMatcher implements Matcher {
   }
 
   #becomeIdle(session: Session, partner?: Session): void {
-    if (partner) session.last = { pair: session.pair!.id, device: partner.device, at: this.#now() };
+    if (partner) session.last = { pair: session.pair!.id, device: partner.device, at: this.#now };
     delete session.pair;
     delete session.ticket;
   }
@@ -371,36 +378,8 @@ export class ModelMatcher implements Matcher {
     this.#becomeIdle(me, partner);
     if (!partner) return undefined;
     this.#becomeIdle(partner, me);
-    keep(this.#recents, me.device, partner.device, this.#now(), this.#rules.recentMost);
-    keep(this.#recents, partner.device, me.device, this.#now(), this.#rules.recentMost);
+    this.#recents.keep(me.device, partner.device, this.#now, this.#rules.recentMost);
+    this.#recents.keep(partner.device, me.device, this.#now, this.#rules.recentMost);
     return { pair, partner: { session: partner.session, node: partner.node } };
   }
-
-  /** M3: for how long yet; 0 or less when they may meet. */
-  #blockedFor(a: Session, b: Session): number {
-    return eitherWay(this.#blocks, a.device, b.device) - this.#now();
-  }
-
-  /** M4: for how long yet; 0 or less when it is forgotten. */
-  #recentFor(a: Session, b: Session): number {
-    return eitherWay(this.#recents, a.device, b.device) + this.#rules.recentFor - this.#now();
-  }
-
-  #hasRecents({ device }: Session): boolean {
-    const ends = [...(this.#recents.get(device)?.values() ?? [])];
-    return ends.some((end) => end + this.#rules.recentFor > this.#now());
-  }
-}
-
-type Times = Map<string, Map<string, number>>;
-
-function eitherWay(times: Times, a: string, b: string): number {
-  return Math.max(times.get(a)?.get(b) ?? -Infinity, times.get(b)?.get(a) ?? -Infinity);
-}
-
-/** Remembers one more time for `of`, and only the newest `most`. */
-function keep(times: Times, of: string, other: string, time: number, most: number): void {
-  const all = [...new Map(times.get(of)).set(other, time)];
-  all.sort(([a, x], [b, y]) => x - y || byName(a, b));
-  times.set(of, new Map(all.slice(Math.max(0, all.length - most))));
 }
