@@ -6,7 +6,7 @@ import "./zeromq-addon.ts";
 import { Context, Reply, Subscriber, XPublisher, curveKeyPair, type EventType, type Observer } from "zeromq";
 import { BROADCAST, encodeBeat, topicOf } from "./frame.ts";
 import { linkKeys } from "./keys.ts";
-import { SECRET, introduce, openCluster, openLink, ready, signal, wireTo } from "./test-links.ts";
+import { SECRET, eventually, introduce, openCluster, openLink, ready, signal, wireTo } from "./test-links.ts";
 
 const OTHER_SECRET = `${SECRET}, but another one`;
 const MARK = "nobody else must read this";
@@ -79,7 +79,7 @@ describe("another link secret", () => {
     const two = await openLink("n2", { secret: OTHER_SECRET });
     one.link.setPeers([{ ...two.link.self, publicKey: linkKeys(SECRET).publisher("n2").publicKey }]);
     two.link.setPeers([{ ...one.link.self, publicKey: linkKeys(OTHER_SECRET).publisher("n1").publicKey }]);
-    await vi.waitFor(() => {
+    await eventually(() => {
       for (const { link } of [one, two]) {
         expect(link.counts.turnedAway).toBeGreaterThan(0);
         expect(link.silentPeers()[0]).toMatch(/^n[12] does not accept our link secret$/);
@@ -108,7 +108,7 @@ test("a node that was refused once is dialled again, although ZeroMQ itself give
   await refusing.send([version!, request!, "400", "not now", "", ""]);
   await refused;
   publisher.close();
-  const two = await vi.waitFor(() => openLink("n2", { listen }));
+  const two = await eventually(() => openLink("n2", { listen }));
   two.link.setPeers([one.link.self]);
   await ready(one, two);
 });
@@ -156,7 +156,7 @@ describe("an eavesdropper", () => {
     }
     await two!.heard.until(() => two!.heard.envelopes.length === 200);
     expect(heard).toEqual([]);
-    await vi.waitFor(() => expect(one!.link.counts.turnedAway).toBeGreaterThan(0));
+    await eventually(() => expect(one!.link.counts.turnedAway).toBeGreaterThan(0));
   });
 });
 
@@ -185,7 +185,7 @@ describe("a forged publisher", () => {
     publisher.send(encodeBeat(topicOf("n1")!, beat)).catch(() => {});
     await failed;
     publisher.send(encodeBeat(topicOf("n1")!, beat)).catch(() => {});
-    await vi.waitFor(() => expect(link.silentPeers()).toEqual(["n2 does not accept our link secret"]));
+    await eventually(() => expect(link.silentPeers()).toEqual(["n2 does not accept our link secret"]));
     expect(link.peers()).toMatchObject([{ state: "joining" }]);
     expect(heard.peers).toEqual([]);
     expect(link.counts).toMatchObject({ received: 0, malformed: 0 });
@@ -200,7 +200,7 @@ describe("a forged publisher", () => {
     const two = await openLink("n2");
     link.setPeers([{ node: "n3", endpoint, publicKey }, two.link.self]);
     two.link.setPeers([link.self]);
-    await vi.waitFor(() => expect(link.peers()).toMatchObject([{ state: "foreign" }, { state: "up" }]));
+    await eventually(() => expect(link.peers()).toMatchObject([{ state: "foreign" }, { state: "up" }]));
     expect(connected).not.toHaveBeenCalled();
     expect(link.isReady()).toBe(false);
   });
@@ -263,7 +263,7 @@ describe("hostile bytes", () => {
     }
     publisher.send([topic, Buffer.from("a second part")]).catch(() => {});
     await two.heard.until(() => two.heard.peers.includes("n1 up"));
-    await vi.waitFor(() => expect(link.counts.malformed).toBe(count + 1));
+    await eventually(() => expect(link.counts.malformed).toBe(count + 1));
     two.link.send("n1", signal("still here"));
     await heard.until(() => heard.envelopes.length === 1);
     expect(link.peers()).toMatchObject([

@@ -1,10 +1,19 @@
 import { existsSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { Failure } from "../failure.ts";
 import type { Envelope } from "./link.ts";
-import { introduce, openCluster, openLink, ownDirectory, ready, signal, wireTo } from "./test-links.ts";
+import {
+  eventually,
+  introduce,
+  openCluster,
+  openLink,
+  ownDirectory,
+  ready,
+  signal,
+  wireTo,
+} from "./test-links.ts";
 
 const texts = (count: number, prefix = ""): string[] =>
   Array.from({ length: count }, (_, i) => `${prefix}${i}`);
@@ -226,7 +235,7 @@ describe("peers come and go", () => {
     three.link.setPeers([one!.link.self, two!.link.self]);
     await two!.heard.until(() => two!.link.peers().length === 2);
     expect([one!.link.isReady(), two!.link.isReady(), three.link.isReady()]).toEqual([true, true, false]);
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(three.link.silentPeers()).toEqual(["n1 does not hear us", "n2 does not hear us"]),
     );
   });
@@ -250,7 +259,7 @@ describe("peers come and go", () => {
     await one!.link.close();
     await two!.heard.until(() => two!.heard.peers.includes("n1 down"));
     expect(two!.link.isReady()).toBe(true);
-    await vi.waitFor(() => expect(two!.link.isReady()).toBe(false), { interval: 5 });
+    await eventually(() => expect(two!.link.isReady()).toBe(false));
     expect(two!.link.silentPeers()).toEqual(["n1 cannot be reached"]);
     expect(two!.link.peers()).toMatchObject([{ node: "n1", state: "lost" }]);
     two!.link.setPeers([two!.link.self]);
@@ -376,6 +385,6 @@ describe("trouble on the way", () => {
     await two.heard.until(() => two.heard.envelopes.length === accepted);
     expect(two.heard.signals.map((text) => Number.parseInt(text, 10))).toEqual(texts(accepted).map(Number));
     expect(two.heard.losses).toEqual([]);
-    await vi.waitFor(() => expect(one.link.send("n2", signal("goes on"))).toBe(true));
+    await eventually(() => expect(one.link.send("n2", signal("goes on"))).toBe(true));
   });
 });
