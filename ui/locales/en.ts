@@ -47,8 +47,13 @@ export const words = {
     looking: "Looking for somebody…",
     lookingAgain: "Looking for somebody else…",
     alone: "Nobody else is here yet. Keep this page open: the moment somebody comes, you meet.",
-    waiting: (n: number) =>
-      n <= 1 ? "Nobody else is looking at this moment." : `${number.format(n)} people are looking right now.`,
+    /** `others` look as well; none of them may fit, or be met again so soon. */
+    lookingToo: (others: number) =>
+      others < 1
+        ? "Nobody else is looking at this moment."
+        : others === 1
+          ? "One other person is looking as well."
+          : `${number.format(others)} others are looking as well.`,
     connecting: "Found somebody",
     connectingHint: "Opening the window…",
     talking: "You are talking with somebody new. Say hello!",

@@ -78,6 +78,8 @@ export function Stage() {
   const trouble =
     phase === "talking" && store.trouble.value === "reconnecting" ? words.trouble.reconnecting : null;
   const away = store.server.value.state === "reconnecting";
+  // In a call there is no room for the whole story, which the own window tells while waiting.
+  const unseen = partnered && video && isMediaProblem(media) && !store.cameraOn.value ? media : null;
   const shared = partnered ? sharedWords(store.common.value) : [];
 
   return (
@@ -99,7 +101,10 @@ export function Stage() {
         <div class="view-top">
           {(partnered || metSomebody.current) && <ReportMenu past={!partnered} />}
           <div class="view-notes">
-            {shared.length > 0 && !trouble && !away && video && <p class="glass-note">{shared[0]}</p>}
+            {shared.length > 0 && !trouble && !away && !unseen && video && (
+              <p class="glass-note">{shared[0]}</p>
+            )}
+            {unseen && <p class="glass-note">{words.media[unseen].title}</p>}
             {trouble && (
               <p class="glass-note busy">
                 <i aria-hidden="true" />

@@ -34,7 +34,7 @@ export function StrangerWindow({ video }: { video: boolean }) {
             <p key={line}>{line}</p>
           ))}
           {phase === "waiting" && !stuck && waiting !== null && (store.online.value ?? 0) > 1 && (
-            <p class="count">{words.stage.waiting(waiting)}</p>
+            <p class="count">{words.stage.lookingToo(waiting - 1)}</p>
           )}
         </div>
         <div
