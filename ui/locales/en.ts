@@ -16,7 +16,6 @@ export const words = {
     lead: "Press Start and talk face to face with somebody you have never met. Press Next and it is somebody else.",
     start: "Start",
     textOnly: "Text only",
-    textOnlyHint: "no camera, no microphone",
     online: (n: number) => (n <= 1 ? "Only you right now" : `${number.format(n)} here now`),
     privacyTitle: "Only the two of you",
     privacy:
@@ -55,7 +54,6 @@ export const words = {
           ? "One other person is looking as well."
           : `${number.format(others)} others are looking as well.`,
     connecting: "Found somebody",
-    connectingHint: "Opening the window…",
     talking: "You are talking with somebody new. Say hello!",
     common: (interests: string[]) => `You both like ${list.format(interests)}`,
     commonLanguage: (language: string) => `You both speak ${language}`,
@@ -238,6 +236,4 @@ export const words = {
       action: "Try again",
     },
   },
-
-  error: { title: "Something went wrong", action: "Load again" },
 };
