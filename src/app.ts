@@ -105,6 +105,7 @@ export async function run(kind: "serve" | "join", config: Config, log: Logger): 
             onEnvelope: (from, envelope) => node.onEnvelope(from, envelope),
             onLoss: (from, lost) => node.onLoss(from, lost),
             onPeer: (peer, up) => node.onPeer(peer, up),
+            onNewcomer: () => node.onNewcomer(),
           })
         : noLink(id);
     undo.push(() => link.close());
@@ -125,7 +126,15 @@ export async function run(kind: "serve" | "join", config: Config, log: Logger): 
       rules,
       settings: { name: config.page.name },
     });
+    undo.push(() => node.drain(0));
     await node.start();
+    const foreign = link.peers().filter(({ state }) => state === "foreign");
+    if (foreign.length > 0) {
+      throw new Failure(
+        "the other nodes on this Redis have another link secret: a node needs that of its cluster",
+        2,
+      );
+    }
 
     const client = clientOf(config.http.trusted_proxies, config.http.allowed_origins);
     const { addresses } = node;

@@ -206,9 +206,16 @@ export class Node implements ConnectionOwner, LinkEvents {
   onLoss(from: string, lost: number): void {
     this.#parts.metrics.linkLost(lost);
     this.#parts.log.warn({ node: from, lost }, "messages of another node were lost");
+    this.#sessions.missed(from);
   }
 
   onPeer(node: string, up: boolean): void {
     this.#parts.log.info({ node }, up ? "linked with another node" : "the link to another node is down");
+    if (up) this.#sessions.missed(node);
+  }
+
+  /** Another node has begun to listen to this one: time to look who there is. */
+  onNewcomer(): void {
+    this.#lease.renewSoon();
   }
 }

@@ -50,6 +50,16 @@ export class Sessions {
     for (const seat of this.hub.seats()) this.dispatch(seat, { type: "forgotten" });
   }
 
+  /** Notes of that node are lost: whoever may have been meant asks the store how things stand. */
+  missed(node: string): void {
+    for (const seat of this.hub.seats()) {
+      const { state } = seat.session;
+      const concerned =
+        state.name === "paired" ? state.match.partner.node === node : state.name === "waiting";
+      if (concerned) this.dispatch(seat, { type: "forgotten" });
+    }
+  }
+
   /** A session that was elsewhere lives here now: tells where it was, and the other side of its pair. */
   movedHere(seat: Seat, previousNode: string): void {
     const { id, epoch, state } = seat.session;
@@ -208,10 +218,6 @@ export class Sessions {
       this.dispatch(seat, { type: "unanswered" });
       return;
     }
-    if (isSuperseded(answer) && epoch < seat.session.epoch) {
-      this.dispatch(seat, { type: "unanswered" }); // by ourselves: the visitor has connected anew meanwhile
-      return;
-    }
     if ("outcome" in answer) {
       const { outcome } = answer;
       if (outcome.kind === "matched")
@@ -248,13 +254,18 @@ export class Sessions {
   // Notes between sessions
 
   #tell(partner: Partner, from: Partner, note: Note): void {
-    if (partner.node === this.#parts.id) {
-      if (note.type === "signal") this.#parts.metrics.signalRelayed("local");
+    const { id, link, metrics } = this.#parts;
+    if (partner.node === id) {
+      if (note.type === "signal") metrics.signalRelayed("local");
       this.#notes.push({ to: partner.session, from, note });
       return;
     }
-    if (note.type === "signal") this.#parts.metrics.signalRelayed("link");
-    this.#parts.link.send(partner.node, { kind: "note", to: partner.session, from: from.session, note });
+    if (note.type === "signal") metrics.signalRelayed("link");
+    const sent = link.send(partner.node, { kind: "note", to: partner.session, from: from.session, note });
+    // Nobody there will answer: undone now rather than after two seconds (M2).
+    if (!sent && note.type === "matched") {
+      this.#notes.push({ to: from.session, from: partner, note: { type: "refused", pair: note.pair } });
+    }
   }
 
   /** One at a time and in order, so that no session is stepped in the middle of another one's effects. */
@@ -280,11 +291,4 @@ export class Sessions {
       this.#tell(from, { session: to, node: this.#parts.id }, { type: "refused", pair: note.pair });
     }
   }
-}
-
-function isSuperseded(answer: Answer): boolean {
-  return (
-    ("outcome" in answer && answer.outcome.kind === "superseded") ||
-    ("restored" in answer && answer.restored === "superseded")
-  );
 }
