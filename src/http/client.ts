@@ -1,9 +1,12 @@
 /** Who a request comes from: its address, seen through the proxies that the operator trusts and no others. */
 import type { IncomingMessage } from "node:http";
 import proxyAddr from "proxy-addr";
+import { isLoopback } from "../loopback.ts";
 
 export interface ClientOf {
   address(request: IncomingMessage): string;
+  /** Whether the other end of the connection is this very machine. */
+  isHere(request: IncomingMessage): boolean;
   /** T3: whether a page of this origin may connect. No `Origin` header means that no browser asks. */
   originAllowed(request: IncomingMessage): boolean;
   /** For Express's `trust proxy`. */
@@ -27,6 +30,7 @@ export function clientOf(trustedProxies: readonly string[], allowedOrigins: read
     trust,
     // A socket that is gone already has no address; its request goes nowhere either.
     address: (request) => (request.socket.remoteAddress === undefined ? "" : proxyAddr(request, trust)),
+    isHere: ({ socket: { remoteAddress } }) => remoteAddress !== undefined && isLoopback(remoteAddress),
     originAllowed(request) {
       const { origin } = request.headers;
       if (origin === undefined) return true;

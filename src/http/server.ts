@@ -1,18 +1,29 @@
 /** The HTTP server: the page, health and metrics through Express, `/ws` by upgrade. */
 import { createServer } from "node:http";
-import type { Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import express from "express";
 import type { ErrorRequestHandler } from "express";
 import type { LoadedPageFile } from "../embedded/page-files.ts";
-import { Failure } from "../failure.ts";
 import type { NodeLog } from "../node/contracts.ts";
+import type { DomainChecks } from "../tls/domain-checks.ts";
+import { sharePort } from "../tls/shared-port.ts";
+import type { SharedPortParts } from "../tls/shared-port.ts";
+import { certificateRouter } from "./certificate-page.ts";
 import type { ClientOf } from "./client.ts";
+import { domainCheckRouter } from "./domain-check.ts";
 import { healthRouter } from "./health.ts";
 import type { Health } from "./health.ts";
+import { listen } from "./listen.ts";
 import { pageRouter } from "./page.ts";
+import { httpsOnly, secureUpgradesOnly } from "./plain.ts";
 import { securityHeaders } from "./security.ts";
-import type { UpgradeListener } from "./websocket.ts";
+import type { UpgradeListener } from "./upgrade.ts";
+
+/** HTTPS on the same port. */
+export interface HttpsParts extends SharedPortParts {
+  readonly checks?: DomainChecks;
+  /** What the place is called. */
+  readonly name: string;
+}
 
 export interface HttpParts {
   health: Health;
@@ -20,6 +31,8 @@ export interface HttpParts {
   upgrade: UpgradeListener;
   pageFiles: readonly LoadedPageFile[];
   log: Pick<NodeLog, "error">;
+  /** Without it the port speaks HTTP only, to everybody. */
+  https?: HttpsParts;
 }
 
 /** In ms. */
@@ -39,6 +52,8 @@ export interface HttpServer {
   readonly port: number;
   /** The address it listens on, for example `::`. */
   readonly host: string;
+  /** How many connections have not said yet what they want; see `sharePort`. */
+  readonly arrivals: number;
   close(): Promise<void>;
   /** Resolves, and never rejects, when it listens no more though nobody closed it. */
   readonly failed: Promise<Error>;
@@ -53,8 +68,13 @@ export async function startHttp(
   port: number,
   times = TIMES,
 ): Promise<HttpServer> {
+  const { https, client } = parts;
   const app = express();
-  app.disable("x-powered-by").disable("etag").set("trust proxy", parts.client.trust);
+  app.disable("x-powered-by").disable("etag").set("trust proxy", client.trust);
+  if (https) {
+    if (https.checks) app.use(domainCheckRouter(https.checks));
+    app.use(certificateRouter(https.certificates, https.name), httpsOnly(client, https.certificates));
+  }
   app.use(healthRouter(parts.health));
   app.use(securityHeaders());
   app.use(pageRouter(parts.pageFiles));
@@ -74,16 +94,24 @@ export async function startHttp(
     },
     app,
   );
-  server.on("upgrade", parts.upgrade);
-  const address = await listen(server, host, port);
+  server.on("upgrade", https ? secureUpgradesOnly(parts.upgrade, client) : parts.upgrade);
+  const shared = https && sharePort(server, https);
+  const address = await listen(server, host, port).catch((error: unknown) => {
+    shared?.close();
+    throw error;
+  });
   return {
     port: address.port,
     host: address.address,
+    get arrivals() {
+      return shared?.arrivals ?? 0;
+    },
     failed: new Promise((resolve) => server.once("error", resolve)),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
+        shared?.close();
       }),
   };
 }
@@ -95,46 +123,4 @@ function onFault(log: HttpParts["log"]): ErrorRequestHandler {
     if (response.headersSent) next(error);
     else response.status(500).type("text").send("Something went wrong here.\n");
   };
-}
-
-function listen(server: Server, host: string, port: number): Promise<AddressInfo> {
-  return new Promise((resolve, reject) => {
-    const attempt = (address: string): void => {
-      server.once("error", (error: NodeJS.ErrnoException) => {
-        // "::" means every address; a machine without IPv6 has them all at 0.0.0.0.
-        if (address === "::" && (error.code === "EAFNOSUPPORT" || error.code === "EADDRNOTAVAIL"))
-          attempt("0.0.0.0");
-        else reject(explained(error, address, port));
-      });
-      server.listen({ host: address, port, backlog: 4096 }, () => {
-        server.removeAllListeners("error");
-        resolve(server.address() as AddressInfo);
-      });
-    };
-    attempt(host);
-  });
-}
-
-function explained(error: NodeJS.ErrnoException, host: string, port: number): Failure {
-  const cause = { cause: error };
-  switch (error.code) {
-    case "EADDRINUSE":
-      return new Failure(
-        `Port ${port} is in use already. Stop what uses it, or choose another with --port.`,
-        1,
-        cause,
-      );
-    case "EACCES":
-      return new Failure(
-        `Port ${port} needs rights that this user does not have. Choose one above 1023 with --port.`,
-        1,
-        cause,
-      );
-    case "EADDRNOTAVAIL":
-    case "ENOTFOUND":
-    case "EAI_AGAIN":
-      return new Failure(`${host} is no address of this machine. Choose another with --host.`, 1, cause);
-    default:
-      return new Failure(`Cannot listen on ${host} port ${port}: ${error.message}`, 1, cause);
-  }
 }

@@ -1,5 +1,4 @@
 /** `/ws`: turns an upgrade request into a connection of the node (T1–T3). */
-import { STATUS_CODES } from "node:http";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { WebSocket, WebSocketServer } from "ws";
@@ -9,6 +8,7 @@ import type { Socket } from "../node/socket.ts";
 import { MAX_FRAME_BYTES } from "../protocol/limits.ts";
 import { SUBPROTOCOL } from "../protocol/messages.ts";
 import type { ClientOf } from "./client.ts";
+import { refuseUpgrade, type UpgradeListener } from "./upgrade.ts";
 
 /** Where new connections go. */
 export interface Acceptor {
@@ -20,8 +20,6 @@ export interface Acceptor {
   /** Whether new connections are taken at all; false while the node drains. */
   isOpen(): boolean;
 }
-
-export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 /** How long a peer may take over the closing handshake. */
 const CLOSE_TIMEOUT_MS = 2_000;
@@ -50,15 +48,8 @@ export function websocketUpgrade(acceptor: Acceptor, client: ClientOf): UpgradeL
   };
   const server = new WebSocketServer(options);
   return (request, socket, head) => {
-    socket.on("error", ignore);
-    const refuse = (status: number, why: string, headers = ""): void => {
-      socket.end(
-        `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\n` +
-          `Content-Length: ${Buffer.byteLength(why) + 1}\r\n${headers}\r\n${why}\n`,
-      );
-      // A client that never reads the answer must not keep the socket.
-      setTimeout(() => socket.destroy(), CLOSE_TIMEOUT_MS).unref();
-    };
+    const refuse = (status: number, why: string, headers?: string): void =>
+      refuseUpgrade(socket, status, why, headers);
     if (request.url?.split("?")[0] !== "/ws") return refuse(404, "The WebSocket is at /ws.");
     if (!offersSubprotocol(request)) return refuse(400, `Offer the subprotocol ${SUBPROTOCOL}.`);
     if (!client.originAllowed(request)) return refuse(403, "Pages of this origin may not connect.");
@@ -66,7 +57,6 @@ export function websocketUpgrade(acceptor: Acceptor, client: ClientOf): UpgradeL
     const key = acceptor.keyOf(client.address(request));
     const wait = acceptor.takeConnection(key);
     if (wait > 0) return refuse(429, "Too many connections.", `Retry-After: ${Math.ceil(wait)}\r\n`);
-    socket.removeListener("error", ignore);
     // ws answers 400 or 405 by itself to what is no WebSocket handshake.
     server.handleUpgrade(request, socket, head, (websocket) => {
       websocket.begin(socket, (self) => acceptor.accept(self, key));
