@@ -163,7 +163,7 @@ describe.each([1, 3])("on %i nodes", (nodes) => {
     }
   });
 
-  test("M2: when the other side cannot be reached, a visitor is back at the old place after 2 s, without doing anything", async () => {
+  test("M2: when the other side cannot be reached, a visitor is back at the old place without doing anything", async () => {
     const place = await open({ nodes });
     const [early, late] = [await place.visitor({ device: "one" }), await place.visitor({ device: "one" })];
     early.find({ mode: "video" });
@@ -180,9 +180,6 @@ describe.each([1, 3])("on %i nodes", (nodes) => {
 
     early.find({ mode: "text" });
     const { pair } = await early.next("matched");
-    await place.pass(1_750);
-    await early.nothing();
-    await place.pass(500);
     expect(await early.next("waiting")).toMatchObject({ since });
     early.send({ type: "signal", pair, data: {} });
     expect(await early.next("error")).toMatchObject({ code: "not_paired" });
