@@ -109,7 +109,10 @@ export function place(directory: string, name: string, content: Uint8Array): str
 /** Resolves when the program runs and exits with 0; rejects with the reason otherwise. */
 function tryToRun(file: string, args: readonly string[]): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { stdio: "ignore", env: {}, timeout: 5000, killSignal: "SIGKILL" });
+    // Pipes, because "ignore" needs /dev/null, which an empty root directory does not have.
+    const child = spawn(file, args, { stdio: "pipe", env: {}, timeout: 5000, killSignal: "SIGKILL" });
+    child.stdout.resume();
+    child.stderr.resume();
     child.once("error", reject);
     child.once("exit", (code, signal) =>
       code === 0 ? resolve() : reject(new Error(`it exits with ${code ?? signal}`)),

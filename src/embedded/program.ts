@@ -62,11 +62,13 @@ function run(command: Command, log: ProgramOptions["log"], clock: Clock): Run {
   const child = spawn(command.file, command.args, {
     // A session of its own: Ctrl-C reaches only us, and we stop it when nothing needs it any more.
     detached: true,
-    stdio: ["ignore", "pipe", "pipe"],
+    // No "ignore": that needs /dev/null, which an empty root directory does not have.
+    stdio: "pipe",
     cwd: "/",
     // Tells the part linked into it (scripts/native/end-with-parent.c) whose end is its end.
     env: { ...command.env, CHATRANDOM_PARENT_PID: String(process.pid) },
   });
+  child.stdin?.end();
   const lines: string[] = [];
   for (const stream of [child.stdout, child.stderr]) {
     if (!stream) continue;

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { accessSync, constants, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { accessSync, constants, existsSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -97,8 +97,9 @@ async function chooseSocket(paths: readonly string[]): Promise<string> {
   throw new Failure(`found no place for the socket of the embedded Redis: tried ${paths.join(", ")}`);
 }
 
-/** Processes that serve one of these sockets: their command line names it. */
+/** Processes that serve one of these sockets: their command line names it. None are found where there is no /proc. */
 export function serversOf(sockets: readonly string[]): number[] {
+  if (!existsSync("/proc/self")) return [];
   const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
   return pids.map(Number).filter((pid) => {
     try {
