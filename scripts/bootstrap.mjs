@@ -26,20 +26,29 @@ function isInstalled() {
   });
 }
 
-/** Runs a command to its end; ends this process with its exit code when it fails. */
+/** Runs a command to its end; answers with its exit code. */
 function run(command, args) {
   const { status, error } = spawnSync(command, args, { cwd: root, stdio: "inherit" });
   if (error) console.error(error.message);
-  if (status !== 0) process.exit(status ?? 1);
+  return status ?? 1;
+}
+
+function orEnd(status) {
+  if (status !== 0) process.exit(status);
+}
+
+function npm(...args) {
+  const cli = process.env.npm_execpath;
+  return cli ? run(process.execPath, [cli, ...args]) : run("npm", args);
 }
 
 function install() {
   if (isInstalled()) return;
   console.log("installing what package-lock.json names");
-  const npm = process.env.npm_execpath;
-  const args = ["ci", "--no-audit", "--no-fund"];
-  if (npm) run(process.execPath, [npm, ...args]);
-  else run("npm", args);
+  if (npm("ci") === 0) return;
+  // It refuses a lock file that was written where packages for other platforms could not be had. This does not.
+  console.log("npm ci failed; trying npm install");
+  orEnd(npm("install", "--no-save"));
 }
 
 /** Two signals closer than this are one press of Ctrl-C, which reaches us from the terminal and again from npm. */
@@ -71,9 +80,9 @@ function become(command, args) {
 const [command, ...args] = process.argv.slice(2);
 install();
 if (command === "start") {
-  run(node, [join(root, "scripts/build.ts")]);
+  orEnd(run(node, [join(root, "scripts/build.ts")]));
   become(join(root, "dist/chatrandom"), ["serve", ...args]);
 } else {
   process.env.PATH = `${dirname(node)}:${process.env.PATH}`;
-  run(node, [join(root, `scripts/${command}.ts`), ...args]);
+  process.exit(run(node, [join(root, `scripts/${command}.ts`), ...args]));
 }
