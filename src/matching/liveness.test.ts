@@ -25,7 +25,19 @@ describe("resume", () => {
     expect(await anna(pool).block("pair")).toBeNull();
     await anna(pool).absent();
     expect(await anna(pool).end()).toBeUndefined();
-    expect((await pool.matcher.resume("anna", "b"))?.holder.epoch).toBe(3);
+    expect((await pool.matcher.resume("anna", "a"))?.holder.epoch).toBe(3);
+  });
+
+  test("S3: on the node that holds it already, as often as it is asked, nothing changes hands", async () => {
+    const pool = await store.pool();
+    await anna(pool).open();
+    for (let again = 0; again < 2; again++) {
+      expect(await pool.matcher.resume("anna", "a")).toMatchObject({
+        holder: { epoch: 1 },
+        previousNode: "a",
+      });
+    }
+    expect(await anna(pool).find()).toMatchObject({ kind: "waiting" });
   });
 
   test("S3: the same ticket, out of reach until its next find, then at its old place", async () => {

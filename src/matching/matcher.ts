@@ -56,7 +56,8 @@ export interface Matcher {
   open(holder: Holder): Promise<void>;
 
   /**
-   * Takes a session over to `node`, whatever node held it, and raises its epoch. Null when there is no such session.
+   * Takes a session over to `node`, whatever node held it. Its epoch rises, unless `node` holds it already: who finds
+   * the epoch that it knows knows that nobody else held the session meanwhile. Null when there is no such session.
    * A waiting ticket stays out of reach until the next `find` files it again at its place.
    */
   resume(

@@ -77,7 +77,7 @@ export class ModelMatcher implements Matcher {
     const found = this.#sessions.get(session);
     if (!found) return null;
     const previousNode = found.node;
-    this.#hold(found, node, found.epoch + 1);
+    this.#hold(found, node, found.node === node ? found.epoch : found.epoch + 1);
     delete found.ticket?.insists;
     const { epoch, device, ticket } = found;
     const partner = this.#partner(found);

@@ -316,3 +316,52 @@ describe("M8: who is gone is never handed out", () => {
     ]);
   });
 });
+
+describe("what strangers write", () => {
+  test("interests that look like keys, Lua or JSON match as they are, and touch nothing", async () => {
+    const pool = await store.pool();
+    const odd = [
+      "{pool}:s:anna",
+      "il:en:go",
+      "' .. redis.call('flushall') .. '",
+      '"]}',
+      "%d%s\\",
+      "\u{1f469}\u200d\u{1f467}",
+      "e\u0301\u0302\u0303".repeat(10),
+    ];
+    await carl(pool).find({ interests: ["go"], languages: ["en"] });
+    await anna(pool).find({ interests: odd, strict: true });
+    const { match } = matched(await ben(pool).find({ interests: odd, strict: true }));
+    expect(match).toMatchObject({ partner: { session: "anna" }, common: { interests: odd } });
+    expect((await pool.matcher.census(9)).interests).toEqual([{ interest: "go", waiting: 1 }]);
+  });
+
+  test("thousands of interests, one wish after the other, leave nothing behind", async () => {
+    const pool = await store.pool();
+    const wished = (n: number) => ({
+      interests: Array.from({ length: 10 }, (_, i) => `interest ${n} ${i}`),
+      languages: ["en", "fr", "de", "es", "it"],
+      strict: n % 2 === 0,
+    });
+    await anna(pool).find(wished(0));
+    const keys = (await pool.redis.keys(`${pool.prefix}*`)).length;
+    for (let n = 1; n < 300; n++) await anna(pool).find(wished(n));
+    expect((await pool.redis.keys(`${pool.prefix}*`)).length).toBe(keys);
+    expect((await pool.matcher.census(20)).interests).toHaveLength(10);
+  });
+
+  test("a crowd of one device does not hide somebody else behind it", async () => {
+    const pool = await store.pool({ recentAfter: 0 });
+    const crowd = Array.from({ length: 200 }, (_, n) => visitor(pool.matcher, `tab ${n}`, { device: "one" }));
+    for (const tab of crowd) await tab.find({ languages: ["en"], strict: true });
+    // Both block the crowd's device, so that the crowd stands before each of them in vain.
+    for (const blocking of [ben(pool), dora(pool)]) {
+      const { match } = matched(await blocking.find({ languages: ["en"] }));
+      await blocking.block(match.pair);
+    }
+    await dora(pool).find({ languages: ["en"] });
+    const outcome = matched(await ben(pool).find({ languages: ["en"] }));
+    expect(outcome.match.partner.session).toBe("dora");
+    expect(outcome.passed.blocked).toBeGreaterThan(100);
+  });
+});

@@ -1,4 +1,5 @@
--- Takes a session over to a node, whatever node held it. Its ticket leaves the pool but keeps its place.
+-- Takes a session over to a node, whatever node held it. Its ticket leaves the pool but keeps its place. The epoch
+-- rises unless the node holds it already: so the same call may be made again when its answer was lost.
 --
 -- KEYS[1], ARGV[1..3]  as in pool.lua
 -- ARGV[4..5]  session, node
@@ -13,7 +14,7 @@ local record = read(session)
 if not record then return false end
 
 local previous, partner = record.node, partnerOf(record)
-hold(session, record, node, record.epoch + 1)
+hold(session, record, node, previous == node and record.epoch or record.epoch + 1)
 unfile(session, record)
 if record.pair and not partner then becomeIdle(record) end
 write(session, record)
