@@ -359,6 +359,7 @@ describe("what strangers write", () => {
       const { match } = matched(await blocking.find({ languages: ["en"] }));
       await blocking.block(match.pair);
     }
+    pool.now += 1;
     await dora(pool).find({ languages: ["en"] });
     const outcome = matched(await ben(pool).find({ languages: ["en"] }));
     expect(outcome.match.partner.session).toBe("dora");
