@@ -342,7 +342,6 @@ export class Call {
   #stuck(): void {
     // An ICE restart need not show: the old way may have stayed open until the new one was.
     if (this.#peer?.state === "connected") return this.#moved("connected");
-    if (!this.#reachable) return this.#watch();
     this.#interrupt();
     if (this.#clock.now() - this.#troubledAt < GIVE_UP_MS) this.#anew();
   }

@@ -128,6 +128,9 @@ test("own typing is told now and then, not at every key", async () => {
   await clock.pass(2_000);
   chat.typing();
   expect(notices()).toBe(2);
+  chat.send("done");
+  chat.typing();
+  expect(notices()).toBe(3);
 });
 
 test("each side tells what it sends when the channel opens and when it changes", () => {

@@ -47,11 +47,40 @@ test("talk: picture, words, typing, what is switched off", async () => {
   expect(bob.store.chat.value).toMatchObject([{ from: "stranger", text: "hello" }]);
   expect(alice.store.strangerTyping.value).toBe(true);
   expect(bob.store.strangerCameraOn.value).toBe(true);
+});
+
+test("a camera that is switched changes what the call sends, and what the next one will", async () => {
+  await talk();
+  await clock.pass(5_000);
+  const sent = () =>
+    network.open
+      .flatMap(({ transceivers }) => transceivers)
+      .filter(({ sender }) => sender.track?.kind === "video");
+  expect(sent()).toHaveLength(4);
   alice.store.setCamera(false);
   expect([bob.store.strangerCameraOn.value, alice.store.cameraOn.value]).toEqual([false, false]);
+  expect(sent()).toHaveLength(2);
   alice.store.setCamera(true);
   await settle();
   expect(bob.store.strangerCameraOn.value).toBe(true);
+  expect(sent()).toHaveLength(4);
+});
+
+test("an offer that did not travel is not taken for one that did", async () => {
+  await talk();
+  await clock.pass(5_000);
+  const common = { interests: [] };
+  node.sockets[0]?.says({
+    type: "matched",
+    pair: "x",
+    mode: "video",
+    role: "offerer",
+    offerUsed: true,
+    common,
+  });
+  await settle();
+  const signals = node.sockets[0]?.all("signal").filter(({ pair }) => pair === "x");
+  expect(signals?.[0]?.data).toMatchObject({ description: { type: "offer" }, generation: 2 });
 });
 
 test("the match used the offer that came with find: no offer was relayed", async () => {
@@ -138,10 +167,15 @@ test.each(["alice", "bob"] as const)("S3: %s loads the page anew and the two go 
   await talk();
   const visitors = { alice, bob };
   const { browser } = visitors[who];
-  await clock.pass(5_000);
-  browser.leave();
-  const store = createStore(browser);
-  await clock.pass(100);
+  let store: Store = visitors[who].store;
+  // More than once: were the generation not kept, the other side would take the second one's offer for a late one.
+  for (let times = 0; times < 3; times++) {
+    await clock.pass(5_000);
+    browser.leave();
+    store = createStore(browser);
+    await clock.pass(100);
+    expect([store.phase.value, store.common.value]).toEqual(["talking", { interests: ["go"] }]);
+  }
   const other = who === "alice" ? bob : alice;
   expect([store.phase.value, other.store.phase.value]).toEqual(["talking", "talking"]);
   expect(store.send("back")).toBe(true);
@@ -159,6 +193,20 @@ test("a second tab of the same browser is a session of its own", async () => {
   expect(node.sockets.at(-1)?.all("hello")[0]?.resume).toBeUndefined();
   expect(node.sessions).toHaveLength(3);
   expect(alice.store.phase.value).toBe("talking");
+});
+
+test("the way breaks while the node is away: the call is healed when it is back", async () => {
+  await talk();
+  await clock.pass(20_000);
+  const socket = node.sockets[0];
+  const before = socket?.all("signal").length;
+  socket?.close();
+  socket?.breaks();
+  network.cut("failed");
+  await clock.until(() => alice.store.server.value.state === "open");
+  await clock.pass(100);
+  expect([alice.store.trouble.value, bob.store.trouble.value]).toEqual([null, null]);
+  expect([alice.store.phase.value, socket?.all("signal").length]).toEqual(["talking", before]);
 });
 
 test("an undone match and the next one after it", async () => {

@@ -175,7 +175,7 @@ test("takes a bounded number of candidates", async () => {
   const answerer = make("answerer");
   const added: unknown[] = [];
   connection(0).addIceCandidate = async (candidate) => void added.push(candidate);
-  answerer.addCandidates(Array(1_000).fill(candidateOf(0)));
+  for (let i = 0; i < 100; i++) answerer.addCandidates(Array(10).fill(candidateOf(0)));
   await answerer.answer("v=0\r\na=ice-ufrag:x\r\n", () => {});
   await settle();
   expect(added).toHaveLength(128);

@@ -6,7 +6,11 @@
 import type { ReadonlySignal } from "@preact/signals";
 import type { Common, EndReason, Mode, Relaxation, ReportReason } from "../../src/protocol/messages.ts";
 
-/** Where the visitor is. `starting` asks for camera and microphone, `connecting` has a partner but no picture yet. */
+/**
+ * Where the visitor is. `starting` asks for camera and microphone, and stays while there is neither: the visitor tries
+ * again or starts a text chat. `connecting` has a partner but no picture yet. When a call ends other than by Stop, the
+ * search for the next partner begins by itself: `waiting`, with `ended` saying why.
+ */
 export type Phase = "home" | "starting" | "waiting" | "connecting" | "talking";
 
 /** The signaling connection. `reconnecting` keeps a call going; `closed` will not come back by itself. */

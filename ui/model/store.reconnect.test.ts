@@ -83,7 +83,7 @@ test("Next pressed meanwhile is Next", async () => {
   store.next();
   expect(store.phase.value).toBe("waiting");
   await clock.until(() => sockets.live === 1);
-  open({ resumed: true, state: "paired", pair: "p" });
+  open({ resumed: true, state: "paired", pair: "p", role: "answerer" });
   await settle();
   expect([store.phase.value, sockets.last.all("find").length]).toEqual(["waiting", 1]);
 });

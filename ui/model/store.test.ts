@@ -99,7 +99,12 @@ test("text chat is one press away from a camera that does not work", async () =>
   store.start("text");
   await settle();
   expect([store.phase.value, store.mode.value, store.media.value]).toEqual(["waiting", "text", "unasked"]);
-  expect(sockets.last.all("find")).toMatchObject([{ mode: "text" }]);
+  const [find] = sockets.last.all("find");
+  expect([find?.mode, find?.offer?.includes("m=application"), find?.offer?.includes("m=video")]).toEqual([
+    "text",
+    true,
+    false,
+  ]);
   expect(browser.network.open).toHaveLength(1);
 });
 
@@ -147,14 +152,31 @@ test("an offer that is not ready in time stays behind", async () => {
   open();
   browser.newConnection = (configuration) => {
     const connection = browser.network.newConnection(configuration);
-    connection.createOffer = () => new Promise<never>(() => {});
+    const createOffer = async () => {
+      await new Promise<void>((resolve) => void clock.after(OFFER_MS + 50, resolve));
+      return { type: "offer", sdp: "v=0\r\n" };
+    };
+    Object.assign(connection, { createOffer });
     return connection;
   };
   store.start("text");
   await clock.pass(OFFER_MS - 1);
   expect(sockets.last.all("find")).toEqual([]);
   await clock.pass(1);
+  await clock.pass(1_000);
   expect(sockets.last.all("find")).toEqual([{ type: "find", mode: "text" }]);
+});
+
+test("a search that is over before its offer is ready finds nobody", async () => {
+  open();
+  store.start("text");
+  store.stop();
+  await clock.pass(1_000);
+  expect(sockets.last.sent.map(({ type }) => type)).toEqual(["hello", "leave"]);
+  store.start("text");
+  sockets.last.says(matched("p", { mode: "text", role: "offerer" }));
+  await clock.pass(1_000);
+  expect([store.phase.value, sockets.last.all("find").length]).toEqual(["connecting", 0]);
 });
 
 test("a browser without calls says so and starts nothing", () => {
@@ -259,7 +281,8 @@ test("a match while another call is up replaces it, and an end of the past pair 
   await settle();
   sockets.last.says(matched("two", { common: { interests: ["go"] } }));
   sockets.last.says({ type: "ended", pair: "one", reason: "left" });
-  sockets.last.says({ type: "signal", pair: "one", data: { restart: "connection", generation: 1 } });
+  const description = { type: "offer", sdp: "v=0\r\na=ice-ufrag:y\r\n" };
+  sockets.last.says({ type: "signal", pair: "one", data: { description, generation: 1 } });
   await clock.pass(1_000);
   expect([store.phase.value, store.common.value?.interests, browser.network.open.length]).toEqual([
     "connecting",

@@ -55,8 +55,6 @@ export function createStore(browser: Browser): Store {
   let call: Call | null = null;
   /** The last pair that is over for this page, and since when: what the node says of it is late. */
   let last: { pair: string; at: number } | null = null;
-  /** Counts presses of Start and Stop: an answer about the camera may come after several of them. */
-  let starts = 0;
 
   const media = new Media({
     devices: browser.devices,
@@ -274,7 +272,6 @@ export function createStore(browser: Browser): Store {
   }
 
   function goHome(): void {
-    starts += 1;
     search.end();
     detachCall()?.close();
     spare.close();
@@ -287,7 +284,6 @@ export function createStore(browser: Browser): Store {
 
   function start(wanted: Mode): void {
     if (calm || (phase.value !== "home" && mode.value === wanted)) return;
-    starts += 1;
     search.end();
     // Nobody is kept waiting, or found, while the browser asks for the camera.
     if (phase.value !== "home") signaling.send({ type: "leave" });
@@ -306,10 +302,8 @@ export function createStore(browser: Browser): Store {
 
   /** With neither camera nor microphone a video call stays at `starting`: the visitor tries again or takes text. */
   function askForMedia(): void {
-    const mine = starts;
     void media.acquire().then(() => {
-      if (mine !== starts || phase.value !== "starting") return;
-      if (media.stream.value || media.state.value === "unasked") look();
+      if (phase.value === "starting" && (media.stream.value || media.state.value === "unasked")) look();
     });
   }
 
