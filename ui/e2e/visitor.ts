@@ -3,7 +3,6 @@
  * whose picture and sound arrive, and not only that something moves.
  */
 import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
-import { expect } from "vitest";
 
 export const COLORS = {
   red: { rgb: [220, 30, 30], tone: 500 },
@@ -103,20 +102,25 @@ export class Visitor {
 
   /** Waits until this visitor sees and hears `other`, moving. */
   async meets(other: Visitor): Promise<void> {
-    await expect.poll(() => this.seen(), POLL).toBe(other.color);
-    await expect.poll(() => this.heard(), POLL).toBe(other.color);
+    await until(
+      async () => [await this.seen(), await this.heard()],
+      ([seen, heard]) => seen === other.color && heard === other.color,
+      `${this.color} sees and hears ${other.color}`,
+    );
     await this.seesMovement();
   }
 
   /** Waits until more frames were decoded and the bar stands elsewhere. */
   async seesMovement(): Promise<void> {
     const before = await this.sample();
-    await expect
-      .poll(async () => (await this.sample())?.frames ?? 0, POLL)
-      .toBeGreaterThan((before?.frames ?? 0) + 5);
-    await expect
-      .poll(async () => Math.abs(((await this.sample())?.bar ?? 0) - (before?.bar ?? 0)), POLL)
-      .toBeGreaterThan(0.02);
+    await until(
+      () => this.sample(),
+      (now) =>
+        now !== null &&
+        now.frames > (before?.frames ?? 0) + 5 &&
+        Math.abs(now.bar - (before?.bar ?? 0)) > 0.02,
+      `${this.color} sees something move`,
+    );
   }
 
   /** Cuts the signaling connection, as a network would. */
@@ -140,7 +144,19 @@ export class Visitor {
 /** Browsers report a server that is away, and headers that need https, as errors; the page has its own words for it. */
 const EXPECTED = /WebSocket|ERR_CONNECTION|can.t establish|Cross-Origin-Opener-Policy/;
 
+/** For `expect.poll`. */
 export const POLL = { timeout: 20_000, interval: 100 };
+
+/** Asks again and again until the answer is as wanted; fails with what it was last. */
+async function until<T>(ask: () => Promise<T>, wanted: (answer: T) => boolean, what: string): Promise<void> {
+  const deadline = performance.now() + POLL.timeout;
+  for (;;) {
+    const answer = await ask();
+    if (wanted(answer)) return;
+    if (performance.now() > deadline) throw new Error(`not so: ${what}; last: ${JSON.stringify(answer)}`);
+    await new Promise((resolve) => setTimeout(resolve, POLL.interval));
+  }
+}
 
 function nearest([r, g, b]: readonly [number, number, number]): Color | null {
   const distance = ({ rgb }: (typeof COLORS)[Color]) =>
