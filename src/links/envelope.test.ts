@@ -40,11 +40,15 @@ const note = fc.oneof(
 
 const envelope = fc.oneof(
   fc.record({ kind: fc.constant("note" as const), to: id, from: id, note }),
-  fc.record({
-    kind: fc.constant("takeover" as const),
-    session: id,
-    epoch: fc.maxSafeNat().map((n) => n % 2 ** 48),
-  }),
+  fc.record(
+    {
+      kind: fc.constant("takeover" as const),
+      session: id,
+      epoch: fc.maxSafeNat().map((n) => n % 2 ** 48),
+      late: fc.constant(true as const),
+    },
+    { requiredKeys: ["kind", "session", "epoch"] },
+  ),
   fc.record({
     kind: fc.constant("held" as const),
     session: id,

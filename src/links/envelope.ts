@@ -31,6 +31,7 @@ export function writeEnvelope(writer: Writer, envelope: Envelope): void {
       writer.byte(TAKEOVER);
       writer.text(envelope.session);
       writer.number(envelope.epoch);
+      writer.byte(envelope.late ? 1 : 0);
       break;
     case "held":
       writer.byte(HELD);
@@ -67,7 +68,12 @@ function read(reader: Reader): Envelope | undefined {
       return note && { kind: "note", to, from, note };
     }
     case TAKEOVER:
-      return { kind: "takeover", session: reader.text(), epoch: reader.number() };
+      return {
+        kind: "takeover",
+        session: reader.text(),
+        epoch: reader.number(),
+        ...(reader.byte() === 1 && { late: true }),
+      };
     case HELD: {
       const session = reader.text();
       const pair = reader.text();

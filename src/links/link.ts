@@ -10,8 +10,11 @@ import type { Note } from "../session/session.ts";
 export type Envelope =
   /** One session to the other side of its pair. */
   | { readonly kind: "note"; readonly to: string; readonly from: string; readonly note: Note }
-  /** The sender holds this session now: close your connection of it and send what you hold for it. */
-  | { readonly kind: "takeover"; readonly session: string; readonly epoch: number }
+  /**
+   * The sender holds this session now: close your connection of it and send what you hold for it. `late`: it took so
+   * long that the visitor may have come back to you since.
+   */
+  | { readonly kind: "takeover"; readonly session: string; readonly epoch: number; readonly late?: boolean }
   /** Signals that a node held for an absent visitor, in order, for the node that has the session now. */
   | {
       readonly kind: "held";

@@ -14,6 +14,9 @@ import type { Sessions } from "./sessions.ts";
 /** Messages of a client that did not wait for its `welcome`, while the store is asked about its session. */
 const MAX_EARLY_MESSAGES = 16;
 const RESUME_RETRY_MS = 500;
+/** After so long without an answer from the store a visitor may have gone to another node and back. */
+const LATE_MS = 250;
+const NEWER = "this session has a newer connection";
 /** RFC 6455: "try again later". */
 const TRY_AGAIN_LATER = 1013;
 
@@ -28,6 +31,8 @@ export class Door {
   readonly #addresses: Addresses;
   readonly #onMessage: (connection: Connection, message: ClientMessage, raw: Uint8Array) => void;
   readonly #opening = new Map<Connection, Early[]>();
+  /** Session → the connection that asks for it; the newest, should there be several. */
+  readonly #resuming = new Map<string, Connection>();
 
   /** `onMessage` is given what a client said before its `welcome`, once it is in. */
   constructor(
@@ -48,8 +53,13 @@ export class Door {
       this.#openFresh(connection, hello);
       return;
     }
+    const id = sessionIdOf(token);
+    this.#resuming.get(id)?.close(CloseCode.superseded, NEWER);
+    this.#resuming.set(id, connection);
     this.#opening.set(connection, []);
-    void this.#resume(connection, hello, token);
+    void this.#resume(connection, hello, token, id).finally(() => {
+      if (this.#resuming.get(id) === connection) this.#resuming.delete(id);
+    });
   }
 
   /** What a client says before it is in waits until it is. */
@@ -84,18 +94,19 @@ export class Door {
    * Asks the store, even about a session of this node: another node may have taken it over since, and its word that it
    * did may still be on its way. Only when the store is away, or has not heard of the session, is ours believed.
    */
-  async #resume(connection: Connection, hello: Hello, token: string): Promise<void> {
+  async #resume(connection: Connection, hello: Hello, token: string, id: string): Promise<void> {
     const { matcher, metrics, clock, log, id: node } = this.#parts;
-    const id = sessionIdOf(token);
     const ours = (): Seat | undefined => {
       const seat = this.#sessions.hub.get(id);
       return seat && !isEnding(seat.session) ? seat : undefined;
     };
+    const asked = clock.now();
     for (let told = false; connection.isOpen; told = true) {
       try {
         const found = await matcher.resume(id, node);
         const seat = ours();
-        if (found) this.#takeOver(connection, found, token);
+        const late = !connection.isOpen || clock.now() - asked > LATE_MS;
+        if (found) this.#takeOver(connection, found, token, late);
         else if (!connection.isOpen) return;
         else if (seat) this.#attach(seat, connection, true, true);
         else this.#openFresh(connection, hello);
@@ -119,19 +130,19 @@ export class Door {
     connection: Connection,
     found: NonNullable<Awaited<ReturnType<NodeParts["matcher"]["resume"]>>>,
     token: string,
+    late: boolean,
   ): void {
     const { holder, resumed, previousNode } = found;
     const { hub } = this.#sessions;
     let seat = hub.get(holder.session);
-    if (seat && previousNode === holder.node && !isEnding(seat.session)) {
+    if (seat && holder.epoch === seat.session.epoch && !isEnding(seat.session)) {
       // It was here all the time; what this node knows of it is more than what the store knows.
       this.#parts.metrics.resumed("here");
-      hub.replace(seat, { ...seat.session, epoch: Math.max(seat.session.epoch, holder.epoch) });
     } else {
       this.#parts.metrics.resumed("elsewhere");
-      if (seat) this.#sessions.dispatch(seat, { type: "superseded" });
+      if (seat) this.#sessions.dispatch(seat, { type: "superseded", late });
       seat = hub.add(restoredSession(holder.session, holder.device, holder.epoch, resumed), token);
-      this.#sessions.movedHere(seat, previousNode);
+      this.#sessions.movedHere(seat, previousNode, late);
     }
     if (connection.isOpen) this.#attach(seat, connection, true, true);
     else if (!seat.connection) this.#sessions.dispatch(seat, { type: "detached" });
@@ -141,7 +152,7 @@ export class Door {
     const older = seat.connection;
     seat.connection = connection;
     connection.session = seat.session.id;
-    older?.close(CloseCode.superseded, "this session has a newer connection");
+    older?.close(CloseCode.superseded, NEWER);
     this.#sessions.dispatch(seat, { type: "attached", resumed, vouched });
     const early = this.#opening.get(connection);
     this.#opening.delete(connection);

@@ -61,10 +61,15 @@ export class Sessions {
   }
 
   /** A session that was elsewhere lives here now: tells where it was, and the other side of its pair. */
-  movedHere(seat: Seat, previousNode: string): void {
+  movedHere(seat: Seat, previousNode: string, late: boolean): void {
     const { id, epoch, state } = seat.session;
     if (previousNode !== this.#parts.id) {
-      this.#parts.link.send(previousNode, { kind: "takeover", session: id, epoch });
+      this.#parts.link.send(previousNode, {
+        kind: "takeover",
+        session: id,
+        epoch,
+        ...(late && { late }),
+      });
     }
     if (state.name === "paired") {
       const { pair, partner } = state.match;
@@ -104,7 +109,7 @@ export class Sessions {
           });
         }
         this.#forwardTo(seat.session.id, from);
-        this.dispatch(seat, { type: "superseded" });
+        this.dispatch(seat, { type: "superseded", late: envelope.late ?? false });
         break;
       }
       case "held": {

@@ -191,23 +191,28 @@ test("M2: who moves with a pair knows of it", () => {
 
 test("a session that goes on elsewhere is closed here and forgotten", () => {
   for (const scene of [idle, waiting, offerer]) {
-    const me = scene().event({ type: "superseded" });
+    const me = scene().event({ type: "superseded", late: false });
     expect(me.effects).toContainEqual({ do: "close", code: 4503 });
     expect(me.did("forget")).toBe(true);
     expect(me.calls).toEqual([]);
   }
-  expect(waiting().detaches().event({ type: "superseded" }).did("close")).toBe(false);
+  expect(waiting().detaches().event({ type: "superseded", late: false }).did("close")).toBe(false);
 });
 
 test("S3: a connection for which the store has not vouched is asked to connect again, not thrown out", () => {
-  const me = answerer().detaches().attaches(true, false).event({ type: "superseded" });
+  const me = answerer().detaches().attaches(true, false).event({ type: "superseded", late: false });
+  expect(me.effects).toContainEqual({ do: "close", code: 4402 });
+});
+
+test("S3: a takeover that came late throws nobody out", () => {
+  const me = answerer().event({ type: "superseded", late: true });
   expect(me.effects).toContainEqual({ do: "close", code: 4402 });
 });
 
 test("an answer to a question of a session that is gone changes nothing", () => {
   const me = idle()
     .finds()
-    .event({ type: "superseded" })
+    .event({ type: "superseded", late: false })
     .answered({ name: "find", outcome: matched("p1") });
   expect(me.effects).toEqual([]);
 });

@@ -56,6 +56,13 @@ test("M2: refused, the match is undone at once, and the other side hears when it
   expect(me.told).toEqual([{ partner: STRANGER, note: { type: "ended", pair: "p1", reason: "lost" } }]);
 });
 
+test("a visitor who blocks somebody while that match is being undone has left all the same", () => {
+  const me = claimer().due("confirm").says({ type: "block", pair: "p1" });
+  expect(me.sent).toMatchObject([{ type: "error", code: "not_paired" }]);
+  expect(me.state.name).toBe("idle");
+  expect(me.outcome(filed(500)).calls).toMatchObject([{ name: "leave" }]);
+});
+
 test("M2: an undone match can be followed by the next one at once", () => {
   const me = claimer()
     .due("confirm")

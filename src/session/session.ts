@@ -33,6 +33,8 @@ export interface Waiting {
   readonly offer?: string;
   /** Whether the visitor has heard `waiting` of the ticket as it is now. */
   readonly told: boolean;
+  /** A match that is being undone and that the visitor still believes in. */
+  readonly undone?: string;
   /** A pair that the store says we are in and of which its other side has not told us, and when it first said so. */
   readonly claimedIn?: { readonly pair: string; readonly at: number };
 }
@@ -102,7 +104,7 @@ export type Note =
   | { readonly type: "moved"; readonly pair: string }
   | { readonly type: "signal"; readonly pair: string; readonly raw: Uint8Array };
 
-export type TimerName = "grace" | "confirm" | "retry" | "store";
+export type TimerName = "grace" | "confirm" | "retry" | "store" | "takeover";
 
 export type Event =
   /** A parsed message; `raw` is the frame as it came. `wish` is the normalised wish of a `find`. */
@@ -122,8 +124,8 @@ export type Event =
   | { readonly type: "due"; readonly timer: TimerName }
   /** What the store knows of this session may be something else or nothing. */
   | { readonly type: "forgotten" }
-  /** Another node holds this session now. */
-  | { readonly type: "superseded" };
+  /** Another node holds this session now. `late`: for a connection that may be older than ours. */
+  | { readonly type: "superseded"; readonly late: boolean };
 
 export type Effect =
   | { readonly do: "welcome"; readonly resumed: boolean }
@@ -155,6 +157,8 @@ export interface SessionRules {
 
 /** How long a call that could not be made waits before it is tried again. */
 const STORE_RETRY_MS = 500;
+/** How long after the store has said that another node holds the session its own word may take. */
+const TAKEOVER_MS = 1_000;
 /** Only an outage of the store and a visitor who keeps reporting meanwhile can get there. */
 const MAX_QUEUED_CALLS = 16;
 /** How late a claim may arrive: the store may have ended it long since, and filed our ticket again. */
@@ -251,7 +255,7 @@ export function step(session: Session, event: Event, now: number, rules: Session
       turn.onForgotten();
       break;
     case "superseded":
-      turn.onSuperseded();
+      turn.onSuperseded(event.late);
       break;
   }
   turn.startNextCall();
@@ -342,7 +346,8 @@ class Turn {
       ...(offer === undefined ? {} : { offer }),
     } as const;
     if (state.name === "waiting") {
-      this.#become({ ...waiting, since: state.since, claimedIn: state.claimedIn });
+      const { since, claimedIn, undone } = state;
+      this.#become({ ...waiting, since, claimedIn, undone });
       this.#call({ name: "find", find: { wish, since: state.since } });
     } else if (state.name === "paired") {
       const over = this.#pairIsOver(state.match);
@@ -370,6 +375,8 @@ class Turn {
     // A session that has moved here does not know what its last pair was; the store does.
     const recent = last ? last.pair === pair && this.#now - last.endedAt <= REPORT_AFTER_END_MS : epoch > 1;
     if (!current && !recent) {
+      // Nobody was there to be blocked; but who blocks somebody wants to leave.
+      if (state.name === "waiting" && state.undone === pair) this.#leave("left");
       this.#send(wrongPair(this.session));
       return;
     }
@@ -396,7 +403,7 @@ class Turn {
     this.effects.push({ do: "welcome", resumed });
     for (const raw of held) this.effects.push({ do: "relay", raw });
     if (state.name === "waiting") {
-      const { offer: _ofAnotherPage, ...ticketed } = state;
+      const { offer: _ofAnotherPage, undone: _known, ...ticketed } = state;
       this.#become({ ...ticketed, told: false });
       this.#askAgain(state);
     }
@@ -410,12 +417,12 @@ class Turn {
   }
 
   /**
-   * A connection that the store has vouched for is older than the one that the session has elsewhere. Without that, it
-   * may be the newest, and what was here may be what is left of before: then it has to ask again.
+   * S3: this connection is older than the one that the session has elsewhere, unless that one came late or the store
+   * has not vouched for ours: then nobody knows which is the newer one, and ours may ask again.
    */
-  onSuperseded(): void {
+  onSuperseded(late: boolean): void {
     const { connected, vouched } = this.session;
-    const code = vouched ? CloseCode.superseded : CloseCode.elsewhere;
+    const code = vouched && !late ? CloseCode.superseded : CloseCode.elsewhere;
     if (connected) this.effects.push({ do: "close", code });
     this.#forget();
   }
@@ -522,12 +529,13 @@ class Turn {
       this.#timer("store", STORE_RETRY_MS);
       return;
     }
-    this.session = { ...this.session, calling: undefined, outage: false };
     if (outcome?.kind === "superseded" || ("restored" in answer && answer.restored === "superseded")) {
-      this.onSuperseded();
+      // Who holds it now says so as well, and says more. Until then nothing is asked for this session.
+      this.#timer("takeover", TAKEOVER_MS);
       return;
     }
-    this.session = { ...this.session, vouched: true };
+    this.session = { ...this.session, calling: undefined, outage: false };
+    if (outcome || answer.name === "restore") this.session = { ...this.session, vouched: true };
     const left = leftBy(answer);
     if (left) {
       this.#isOver(left.pair);
@@ -584,7 +592,7 @@ class Turn {
 
   #filed(state: Waiting, since: number, relaxed: Relaxation[], retryIn: number): void {
     const news = !state.told || state.relaxed.join() !== relaxed.join();
-    const { offer: _stale, claimedIn: _settled, ...ticketed } = state;
+    const { offer: _stale, claimedIn: _settled, undone: _known, ...ticketed } = state;
     const { connected } = this.session;
     this.#become({ ...ticketed, since, relaxed, told: connected });
     if (!connected) return;
@@ -670,6 +678,9 @@ class Turn {
       case "store":
         if (calling) this.effects.push({ do: "call", call: calling });
         break;
+      case "takeover":
+        this.onSuperseded(true);
+        break;
     }
   }
 
@@ -677,7 +688,7 @@ class Turn {
 
   /** The other side can not be reached or did not take the match: back to the old place, without the visitor's doing. */
   #undo({ wish, since, match: { pair, partner } }: Paired): void {
-    const state: Waiting = { name: "waiting", wish, since, relaxed: [], told: false };
+    const state: Waiting = { name: "waiting", wish, since, relaxed: [], told: false, undone: pair };
     this.#cancel("confirm");
     this.effects.push({ do: "count", what: "undone" });
     this.#become(state);

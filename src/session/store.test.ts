@@ -133,9 +133,18 @@ test.each([
 
 // Elsewhere
 
-test("S3: an answer that the session is another node's now closes it here", () => {
+test("S3: an answer that the session is another node's now waits for that node's word, and asks nothing more", () => {
   const me = idle().finds().outcome({ kind: "superseded" });
+  expect(me.effects).toEqual([{ do: "timer", timer: "takeover", after: 1_000 }]);
+  me.says({ type: "leave" }).finds(VIDEO);
+  expect(me.calls).toEqual([]);
+  me.event({ type: "superseded", late: false });
   expect(me.effects).toContainEqual({ do: "close", code: 4503 });
+});
+
+test("S3: without that word it is not known who is the newer one: connect again", () => {
+  const me = idle().finds().outcome({ kind: "superseded" }).due("takeover");
+  expect(me.effects).toContainEqual({ do: "close", code: 4402 });
   expect(me.did("forget")).toBe(true);
   expect(me.unanswered().sent).toEqual([]);
 });
