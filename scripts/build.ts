@@ -2,13 +2,14 @@
  * Builds `dist/chatrandom`, the executable, and on the way `dist/server/chatrandom.cjs`, which runs the same from disk.
  * Each step is done again only when something that went into it has changed.
  */
-import { copyFileSync, existsSync, mkdirSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join, relative } from "node:path";
 import { executable, executableFile } from "./build/executable.ts";
 import { licences } from "./build/licences.ts";
 import { page } from "./build/page.ts";
 import { server } from "./build/server.ts";
 import { assets, locked, root, run, type Step } from "./build/step.ts";
+import { coturn } from "./native/coturn.ts";
 import { obtain } from "./native/program.ts";
 import { valkey } from "./native/valkey.ts";
 
@@ -36,7 +37,11 @@ if (!process.execPath.startsWith(join(root, "node_modules/"))) {
 if (!existsSync(zeromqAddon))
   throw new Error(`${zeromqAddon} is missing: the executable can be built on Linux`);
 
-const programs = [valkey].map((program) => ({ ...obtain(program), name: program.name }));
+const hasRelay = existsSync(join(root, "src/relay")) && readdirSync(join(root, "src/relay")).length > 0;
+const programs = [valkey, ...(hasRelay ? [coturn] : [])].map((program) => ({
+  ...obtain(program),
+  name: program.name,
+}));
 for (const { name, path } of programs) await run(copy(`programs/${name}`, path));
 await run(copy("zeromq.node", zeromqAddon));
 await run(licences(Object.fromEntries(programs.map(({ name, licence }) => [name, licence]))));
