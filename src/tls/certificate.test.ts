@@ -30,7 +30,10 @@ test.each([
 
 test("key and certificate may stand in one text, in any order", () => {
   const both = certificate.key + certificate.chain;
-  expect(certificateOf(both, both).fingerprint).toBe(certificate.fingerprint);
+  const found = certificateOf(`# mine\n${both}`, both);
+  expect(found.fingerprint).toBe(certificate.fingerprint);
+  // What is shown to everybody must not bring the key along.
+  expect([found.chain, found.key]).toEqual([certificate.chain, certificate.key]);
 });
 
 const named = { chain: "/etc/a.pem", key: "/etc/b.pem" };

@@ -49,12 +49,18 @@ export interface PartNames {
   key: string;
 }
 
-/** Throws a `Failure`, one line, when the parts are no certificate with its key. */
+/** A text may hold both, and more; each part is taken out of it, so that the chain never carries the key along. */
+const CERTIFICATES = /-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g;
+const KEY = /-----BEGIN ([A-Z ]*PRIVATE KEY)-----[^]*?-----END \1-----/;
+
+/** Throws a `Failure`, one line, when the texts hold no certificate with its key. */
 export function certificateOf(
-  chain: string,
-  key: string,
+  certificateText: string,
+  keyText: string,
   named: PartNames = { chain: "the certificate", key: "the key" },
 ): Certificate {
+  const chain = (certificateText.match(CERTIFICATES) ?? []).map((block) => `${block}\n`).join("");
+  const key = `${KEY.exec(keyText)?.[0] ?? ""}\n`;
   const own = readCertificate(chain, named.chain);
   if (!own.checkPrivateKey(readKey(key, named.key))) {
     throw new Failure(`${named.key} does not fit ${named.chain}: they are not of one pair`);
