@@ -1,0 +1,109 @@
+/** Shares account, certificate and answers between the nodes of a cluster. */
+import { randomBytes } from "node:crypto";
+import type { RedisConnection } from "../redis/client.ts";
+import { acmeKeys } from "../redis/keys.ts";
+import { script } from "../redis/scripts.ts";
+import { certificateOf } from "./certificate.ts";
+import type { Account, CertificateStore, CheckAnswer } from "./certificate-store.ts";
+import { sealWith } from "./sealed.ts";
+
+export interface RedisStoreParts {
+  readonly redis: Pick<RedisConnection, "client">;
+  /** Before every key. */
+  readonly prefix: string;
+  readonly domain: string;
+  /** The address of the authority's ACME directory: what one gave is nothing to another. */
+  readonly authority: string;
+  /** What the nodes of the cluster know and Redis does not. */
+  readonly secret: string;
+  readonly log: { warn(what: object, message: string): void };
+}
+
+/**
+ * Gives the lease back, unless it ran out and another has it.
+ * KEYS: lease, count of failures. ARGV: our token. Returns nothing.
+ */
+const DONE = script(
+  "acme-done",
+  `if redis.call("GET", KEYS[1]) == ARGV[1] then redis.call("DEL", KEYS[1], KEYS[2]) end`,
+);
+
+/**
+ * Counts a failure and keeps the lease, so that nobody tries for a while.
+ * KEYS: lease, count of failures. ARGV: our token, how long in ms, how long to remember failures in ms. Returns nothing.
+ */
+const FAILED = script(
+  "acme-failed",
+  `if redis.call("GET", KEYS[1]) == ARGV[1] then
+     redis.call("PEXPIRE", KEYS[1], ARGV[2])
+     redis.call("INCR", KEYS[2])
+     redis.call("PEXPIRE", KEYS[2], ARGV[3])
+   end`,
+);
+
+const REMEMBER_FAILURES_MS = 7 * 86_400_000;
+
+export function redisStore(parts: RedisStoreParts): CertificateStore {
+  const { redis, domain, authority, secret, log } = parts;
+  const prefix = acmeKeys(parts.prefix, new URL(authority).host, domain);
+  const [account, certificate, lease, failures, latest] = [
+    "account",
+    "certificate",
+    "lease",
+    "failures",
+    "answer",
+  ].map((name) => prefix + name) as [string, string, string, string, string];
+  const answerKey = (token: string) => `${prefix}answer:${token}`;
+  const { seal, open } = sealWith(secret);
+
+  const read = async (key: string): Promise<string | undefined> => {
+    const sealed = await redis.client.get(key);
+    if (sealed === null) return undefined;
+    const text = open(sealed, key);
+    if (text === undefined)
+      log.warn({ key }, "cannot open what another node has sealed: is its link secret the same?");
+    return text;
+  };
+  const write = async (key: string, text: string): Promise<void> => {
+    await redis.client.set(key, seal(text, key));
+  };
+
+  return {
+    account: async () => {
+      const text = await read(account);
+      return text === undefined ? undefined : (JSON.parse(text) as Account);
+    },
+    saveAccount: (made) => write(account, JSON.stringify(made)),
+    async certificate() {
+      const pem = await read(certificate);
+      return pem === undefined ? undefined : certificateOf(pem, pem);
+    },
+    saveCertificate: ({ key, chain }) => write(certificate, key + chain),
+    async putAnswer(answer, ms) {
+      const text = JSON.stringify(answer);
+      await redis.client.set(answerKey(answer.token), text, "PX", ms);
+      await redis.client.set(latest, text, "PX", ms);
+    },
+    async dropAnswer({ token }) {
+      await redis.client.del(answerKey(token), latest);
+    },
+    async answer(token) {
+      const text = await redis.client.get(token === undefined ? latest : answerKey(token));
+      return text === null ? undefined : (JSON.parse(text) as CheckAnswer);
+    },
+    async lease(ms) {
+      const ours = randomBytes(16).toString("hex");
+      if ((await redis.client.set(lease, ours, "PX", ms, "NX")) === null) return undefined;
+      const keys = [lease, failures];
+      return {
+        failures: Number(await redis.client.get(failures)),
+        async done() {
+          await DONE(redis.client, keys, [ours]);
+        },
+        async failed(wait) {
+          await FAILED(redis.client, keys, [ours, Math.ceil(wait), REMEMBER_FAILURES_MS]);
+        },
+      };
+    },
+  };
+}

@@ -1,0 +1,137 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { getCACertificates, setDefaultCACertificates } from "node:tls";
+import { createSelfSigned } from "./self-signed.ts";
+
+/** An authority for tests, which checks domains as Let's Encrypt does and finds every one of them on this machine. */
+export interface Pebble {
+  /** The address of its ACME directory. This process trusts what is there. */
+  readonly directory: string;
+  /** The ports that it comes to in place of 80 and 443. Nothing listens there yet. */
+  readonly httpPort: number;
+  readonly tlsPort: number;
+  /** What it and its name server have printed so far. */
+  readonly output: () => string;
+  stop(): Promise<void>;
+}
+
+const BINARIES = ["/usr/bin/pebble", "/usr/bin/pebble-challtestsrv"] as const;
+
+/**
+ * Starts it with an account book, an issuer and a name server of its own; all are gone when it stops.
+ * @param lifetime how long its certificates are valid, in seconds
+ * @throws Error when it is not installed
+ */
+export async function startPebble(lifetime = 90 * 86_400): Promise<Pebble> {
+  const [binary, nameServer] = BINARIES;
+  if (!existsSync(binary) || !existsSync(nameServer)) {
+    throw new Error(
+      "there is no pebble: npm test installs it, or apt-get install --no-install-recommends pebble",
+    );
+  }
+  const root = mkdtempSync(join(tmpdir(), "chatrandom-pebble-"));
+  const own = await createSelfSigned(["localhost", "127.0.0.1"], Date.now());
+  const [listen, management, httpPort, tlsPort, challenges] = (await freePorts(5)) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  const dns = await freeUdpPort();
+  const file = (name: string, content: string): string => {
+    writeFileSync(join(root, name), content);
+    return join(root, name);
+  };
+  const config = file(
+    "pebble.json",
+    JSON.stringify({
+      pebble: {
+        listenAddress: `127.0.0.1:${listen}`,
+        managementListenAddress: `127.0.0.1:${management}`,
+        certificate: file("cert.pem", own.chain),
+        privateKey: file("key.pem", own.key),
+        httpPort,
+        tlsPort,
+        ocspResponderURL: "",
+        externalAccountBindingRequired: false,
+        certificateValidityPeriod: lifetime,
+      },
+    }),
+  );
+
+  let output = "";
+  const children: ChildProcess[] = [];
+  /** Resolves once the program says `ready`. */
+  const run = (
+    program: string,
+    args: string[],
+    ready: string,
+    env: Record<string, string> = {},
+  ): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const child = spawn(program, args, { cwd: root, env: { ...process.env, ...env } });
+      children.push(child);
+      const read = (text: Buffer): void => {
+        output += String(text);
+        if (output.includes(ready)) resolve();
+      };
+      child.stdout.on("data", read);
+      child.stderr.on("data", read);
+      child.on("error", reject);
+      child.on("exit", (code) => reject(new Error(`${program} ended with ${code}: ${output}`)));
+    });
+
+  const before = getCACertificates("default");
+  const stop = async (): Promise<void> => {
+    setDefaultCACertificates(before);
+    await Promise.all(
+      children.map((child) => {
+        if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return undefined;
+        const exit = once(child, "exit");
+        child.kill("SIGKILL");
+        return exit;
+      }),
+    );
+    rmSync(root, { recursive: true, force: true });
+  };
+  try {
+    const off = ["-http01", "", "-https01", "", "-tlsalpn01", ""];
+    const names = ["-dns01", `127.0.0.1:${dns}`, "-defaultIPv4", "127.0.0.1", "-defaultIPv6", ""];
+    await run(
+      nameServer,
+      [...off, ...names, "-management", `127.0.0.1:${challenges}`],
+      "Starting management server",
+    );
+    await run(binary, ["-config", config, "-dnsserver", `127.0.0.1:${dns}`], "Listening on:", {
+      PEBBLE_VA_NOSLEEP: "1",
+    });
+    setDefaultCACertificates([...before, own.chain]);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { directory: `https://127.0.0.1:${listen}/dir`, httpPort, tlsPort, output: () => output, stop };
+}
+
+/** Ports that were free a moment ago, all different. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
+  await Promise.all(servers.map((server) => once(server, "listening")));
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+async function freeUdpPort(): Promise<number> {
+  const socket = createSocket("udp4").bind(0, "127.0.0.1");
+  await once(socket, "listening");
+  const { port } = socket.address();
+  await new Promise<void>((resolve) => socket.close(() => resolve()));
+  return port;
+}
