@@ -236,7 +236,7 @@ async function sampleStranger(): Promise<Sample | null> {
   const draw = canvas.getContext("2d", { willReadFrequently: true })!;
   if (video.videoWidth > 0) draw.drawImage(video, 0, 0, 64, 48);
   const at = (x: number, y: number) =>
-    [...draw.getImageData(x, y, 1, 1).data.slice(0, 3)] as [number, number, number];
+    Array.from(draw.getImageData(x, y, 1, 1).data.subarray(0, 3)) as [number, number, number];
   let bar = 0;
   let brightest = -1;
   for (let x = 0; x < 64; x += 1) {
