@@ -23,8 +23,10 @@ import { redisReports } from "./moderation/reports.ts";
 import type { Ice, NodeRules } from "./node/contracts.ts";
 import { Node } from "./node/node.ts";
 import { HEARTBEAT_MS, STATUS_MS } from "./protocol/limits.ts";
-import { connectRedis, withoutPassword } from "./redis/client.ts";
+import { withoutPassword } from "./redis/address.ts";
+import { connectRedis } from "./redis/client.ts";
 import type { RedisConnection } from "./redis/client.ts";
+import { PREFIX } from "./redis/keys.ts";
 import { VERSION } from "./version.ts";
 
 export interface Running {
@@ -38,7 +40,6 @@ export interface Running {
   readonly failed: Promise<Error>;
 }
 
-const PREFIX = "chatrandom:";
 const RENEW_MS = 1_000;
 const REDIS_TIMEOUT_MS = 10_000;
 

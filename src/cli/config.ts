@@ -3,6 +3,7 @@ import type { CommandModule } from "yargs";
 import { exampleFile } from "../config/example.ts";
 import { type Loaded, loadConfig } from "../config/load.ts";
 import { type Key, keys, type Option, options } from "../config/options.ts";
+import { withoutPassword } from "../redis/address.ts";
 import type { Caller } from "./caller.ts";
 import { type Found, givenFlags, refuseFlags, withOptions } from "./flags.ts";
 import { WrongUse } from "./wrong-use.ts";
@@ -65,8 +66,6 @@ export function shownConfig({ config, origins }: Loaded): string {
   const width = Math.min(50, Math.max(...lines.map(([line]) => line.length)));
   return lines.map(([line, origin]) => `${line.padEnd(width)}  # ${origin}`).join("\n");
 }
-
-const withoutPassword = (url: string): string => url.replace(/(?<=:\/\/)[^@]*(?=@)/, "***");
 
 export const valueAt = (config: unknown, key: Key): unknown =>
   key.split(".").reduce((table, name) => (table as Record<string, unknown>)[name], config);

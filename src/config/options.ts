@@ -120,8 +120,10 @@ export const options = {
     default: "",
     masked: true,
     doc:
-      "The Redis or Valkey that the nodes of a cluster share; chatrandom join needs it. redis:// and rediss:// take a " +
-      "user, a password and the number of a database.",
+      "The Redis or Valkey that the nodes of a cluster share; chatrandom join needs it. All spellings take a user and a " +
+      "password for the Redis servers. Behind Sentinels, which are named here with the master's name, ?db=1 chooses " +
+      "a database, and ?sentinel_user= and ?sentinel_password= are for the Sentinels where theirs differ. A private " +
+      "authority's certificate is trusted when the variable NODE_EXTRA_CA_CERTS names its file.",
   }),
   drain_timeout: option({
     type: duration("0s", "1h"),

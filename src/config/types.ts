@@ -5,6 +5,7 @@
 import { isIP } from "node:net";
 import { resolve } from "node:path";
 import { domainToASCII } from "node:url";
+import { parseRedisAddress, REDIS_ADDRESS } from "../redis/address.ts";
 
 /** Contract: `parse(format(v))` and `read(<TOML of toml(v)>)` both give `v` again. */
 export interface Type<T> {
@@ -125,10 +126,15 @@ export const httpsUrl: Type<string> = textual({
 /** Where Redis is. A password in it is never printed. */
 export const redisUrl: Type<string> = textual({
   placeholder: "redis",
-  allowed: 'an address such as "redis://:password@10.0.0.1:6379/0", "rediss://…" or the path of a socket',
+  allowed: REDIS_ADDRESS,
   parse: (text) => {
-    if (CONTROL.test(text)) return undefined;
-    return /^(rediss?(\+\w+)?:\/\/[^\s]+|\.?\/[^\s]+)$/.test(text) ? text : undefined;
+    if (CONTROL.test(text) || /\s/.test(text)) return undefined;
+    try {
+      parseRedisAddress(text);
+      return text;
+    } catch {
+      return undefined;
+    }
   },
   format: (value) => value,
 });

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { connectRedis, parseTarget } from "./client.ts";
+import { connectRedis } from "./client.ts";
 import type { RedisConnection, RedisEvents } from "./client.ts";
 import { script } from "./scripts.ts";
 import { startTestRedis } from "./test-server.ts";
@@ -101,6 +101,21 @@ describe("a connection", () => {
     expect(await connection.client.ping()).toBe("PONG");
   });
 
+  test("connects anew when its server was made a replica, until one takes writes", async () => {
+    const [server, onDown] = [await redis(), vi.fn()];
+    const connection = connect(server.url, { onDown });
+    const operator = connect(server.url);
+    await Promise.all([connection.check(5_000), operator.check(5_000)]);
+    const write = script("write", "return redis.call('SET', KEYS[1], 'value')");
+    await operator.client.call("REPLICAOF", "127.0.0.1", "1");
+    await expect(write(connection.client, ["key"], [])).rejects.toThrow("READONLY");
+    await vi.waitFor(() => expect(onDown).toHaveBeenCalled());
+    await vi.waitFor(() => operator.client.call("REPLICAOF", "NO", "ONE"), { timeout: 5_000 });
+    await vi.waitFor(async () => expect(await write(connection.client, ["key"], [])).toBe("OK"), {
+      timeout: 5_000,
+    });
+  });
+
   test("rejects within about a second what a Redis that hangs does not answer", async () => {
     const target = await fake((command) => {
       if (command === "get") return undefined;
@@ -113,43 +128,60 @@ describe("a connection", () => {
 });
 
 describe("check", () => {
-  test("refuses a server that is too old, and says which would do", async () => {
-    const target = await fake((command) =>
-      command === "info" ? bulk("redis_version:5.0.14\r\n") : "+OK\r\n",
-    );
-    await expect(connect(target).check(5_000)).rejects.toThrow(
-      "Redis is version 5.0.14, which is too old: 6.2 or newer is needed, or any Valkey",
-    );
-  });
+  const saying = (...info: string[]): Promise<string> =>
+    fake((command) => (command === "info" ? bulk(info.map((line) => `${line}\r\n`).join("")) : "+OK\r\n"));
 
-  test("says why Redis does not answer, without the password", async () => {
-    const server = await redis("--requirepass", "right");
-    const target = server.url.replace("redis://", "redis://:wrong-secret@");
-    const error = await connect(target)
-      .check(700)
-      .catch((thrown: Error) => thrown);
-    expect(String(error)).toMatch(/did not answer within 700 ms: .*(WRONGPASS|invalid)/);
-    expect(String(error)).not.toContain("wrong-secret");
-  });
-});
-
-describe("an address", () => {
   test.each([
-    ["redis://h", { host: "h", port: 6379, db: 0 }],
-    ["redis://u:p%40@h:1/2", { host: "h", port: 1, db: 2, username: "u", password: "p@" }],
-    ["rediss://[::1]:7", { host: "::1", port: 7, db: 0, tls: {} }],
-    ["/run/redis.sock", { path: "/run/redis.sock" }],
-  ])("%s", (target, options) => {
-    expect(parseTarget(target)).toEqual(options);
+    [
+      ["redis_version:5.0.14"],
+      "Redis is version 5.0.14, which is too old: Redis 6.2, Valkey 7.2 or newer is needed",
+    ],
+    [["redis_version:6.0.20"], "too old"],
+    [["redis_version:7.2.4", "valkey_version:7.1.9"], "Valkey is version 7.1.9, which is too old"],
+    [["redis_version:7.2.4", "redis_mode:sentinel"], "write redis+sentinel://"],
+    [["redis_version:7.2.4", "redis_mode:cluster"], "write redis+cluster://"],
+    [["redis_version:7.2.4", "server_mode:cluster"], "write redis+cluster://"],
+  ])("refuses %j", async (info, problem) => {
+    await expect(connect(await saying(...info)).check(5_000)).rejects.toThrow(problem);
   });
 
-  test.each(["localhost:6379", "http://h", "redis://:secret@h/abc", "redis://:secret@h:99999", ""])(
-    "%j is refused without telling its password",
-    (target) => {
-      expect(() => parseTarget(target)).toThrow(/Redis address/);
-      expect(() => parseTarget(target)).not.toThrow(/secret/);
-    },
-  );
+  test.each([
+    [["redis_version:6.2.0"]],
+    [["redis_version:7.2.4", "server_name:valkey", "valkey_version:8.1.1", "redis_mode:standalone"]],
+    [["something_else:1"]],
+  ])("takes %j", async (info) => {
+    await connect(await saying(...info)).check(5_000);
+  });
+
+  test("says at once that the password is wrong, without it", async () => {
+    const server = await redis("--requirepass", "right");
+    for (const who of ["", ":wrong-secret@", "somebody:wrong-secret@"]) {
+      const target = server.url.replace("redis://", `redis://${who}`);
+      const error = await connect(target)
+        .check(5_000)
+        .catch((thrown: Error) => thrown);
+      expect(String(error)).toBe("Error: Redis cannot be used: it refuses user or password");
+    }
+  });
+
+  test("says that there is no such database", async () => {
+    const server = await redis("--databases", "2");
+    await expect(connect(`${server.url}/5`).check(5_000)).rejects.toThrow("no database of that number");
+  });
+
+  test("says why Redis does not answer", async () => {
+    const server = await redis();
+    await server.stop();
+    await expect(connect(server.url).check(300)).rejects.toThrow(
+      /^Redis did not answer within 300 ms: connect ECONNREFUSED/,
+    );
+  });
+
+  test("says that one server is no Cluster", async () => {
+    const server = await redis();
+    const target = server.url.replace("redis://", "redis+cluster://");
+    await expect(connect(target).check(5_000)).rejects.toThrow("it is no Cluster: write redis://");
+  });
 });
 
 test("a script is sent again to a server that has forgotten it", async () => {

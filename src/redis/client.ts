@@ -1,14 +1,19 @@
-import { Redis } from "ioredis";
+import { Cluster, Redis } from "ioredis";
 import type { RedisOptions } from "ioredis";
+import { parseRedisAddress } from "./address.ts";
+import type { RedisAddress } from "./address.ts";
+import { reasonOf } from "./reason.ts";
+import type { Reason } from "./reason.ts";
 import type { RedisClient } from "./scripts.ts";
-
-/** The oldest server whose scripts do what ours need. Every Valkey is newer. */
-const OLDEST = [6, 2] as const;
+import { requireServer } from "./server-version.ts";
 
 export interface RedisConnection {
   /** The client of this moment: ask for it at each use, since one that has ended for good is replaced. */
   readonly client: RedisClient;
-  /** Whether Redis can be asked now. Without it every command is rejected at once. */
+  /**
+   * Whether Redis can be asked now. Without it every command is rejected at once. Of a Cluster it says that some of
+   * its servers can be: commands are also rejected while the one that they are for is away.
+   */
   readonly ready: boolean;
   /**
    * Resolves once Redis answers and is new enough; rejects with a message for people when it is too old, refuses us,
@@ -29,36 +34,61 @@ export interface RedisEvents {
 }
 
 /**
- * Connects to Redis, for ever: whatever happens to the server, the next one that listens there is used.
+ * Connects to Redis, for ever: whatever happens to the server, the next one that listens there, that the Sentinels name
+ * or that the Cluster elects is used.
  *
  * Nothing waits in this process for a Redis that is away: a command is rejected at once while there is no connection,
  * when the connection breaks before the answer, and after a second without one (it may still have been done then).
- * @param target `redis://` or `rediss://` with user, password and database, or the path of a unix socket
+ * In a Cluster a command is sent again a few times, within that second, when its server has gone or given up its slot.
+ * @param target as `parseRedisAddress` takes it
  * @throws Error naming what is wrong with `target`, without its password
  */
 export function connectRedis(target: string, events: RedisEvents = {}): RedisConnection {
-  const options = parseTarget(target);
+  const address = parseRedisAddress(target);
+  const watching = new Set<() => void>();
   let closed = false;
   let up = false;
-  let reason = "not connected yet";
-
-  const fell = (why: string): void => {
-    reason = why;
-    if (!up) return;
-    up = false;
-    events.onDown?.(why);
+  let reason: Reason = { text: "not connected yet", final: false };
+  const changed = (): void => {
+    for (const look of watching) look();
   };
+
   const open = (): RedisClient => {
-    const client = new Redis({ ...options, ...FAIL_FAST });
+    const client = clientOf(address);
+    /** What went wrong since the last attempt to connect began. */
+    let trouble: Error | undefined;
+    let bySentinels: Error[] = [];
+    const fell = (): void => {
+      if (!closed) reason = reasonOf(trouble, address);
+      if (up) {
+        up = false;
+        events.onDown?.(reason.text);
+      }
+      changed();
+    };
+    client.on("connecting", () => (trouble = undefined));
     client.on("ready", () => {
       up = true;
+      bySentinels = [];
       events.onUp?.();
+      changed();
     });
-    // Without a listener an error would end the process; the close that follows is what counts.
-    client.on("error", (error: Error) => (reason = error.message));
-    client.on("close", () => fell(reason));
+    client.on("sentinelError", (error: Error) => void bySentinels.push(error));
+    // Without a listener an error would end the process.
+    client.on("error", (error: Error & { lastNodeError?: Error }) => {
+      trouble = error.lastNodeError ?? error;
+      if (error.message.startsWith("All sentinels")) {
+        // One that says what is wrong tells more than one that is away.
+        trouble = bySentinels.find((each) => reasonOf(each, address).final) ?? bySentinels.at(-1) ?? error;
+        bySentinels = [];
+      }
+      // The Sentinels are asked again without a close in between.
+      if (!up) reason = reasonOf(trouble, address);
+      changed();
+    });
+    client.on("close", fell);
     client.once("end", () => {
-      fell(reason);
+      fell();
       if (!closed) connection.client = open();
     });
     return client;
@@ -70,22 +100,45 @@ export function connectRedis(target: string, events: RedisEvents = {}): RedisCon
       return up;
     },
     async check(timeout: number) {
-      const { client } = connection;
-      if (!up) await settled(client, timeout, () => reason);
-      await requireVersion(connection.client);
+      await new Promise<void>((resolve, reject) => {
+        const finish = (error?: Error): void => {
+          clearTimeout(timer);
+          watching.delete(look);
+          if (error) reject(error);
+          else resolve();
+        };
+        const look = (): void => {
+          if (up) finish();
+          else if (reason.final) finish(new Error(`Redis cannot be used: ${reason.text}`));
+        };
+        const timer = setTimeout(
+          () => finish(new Error(`Redis did not answer within ${timeout} ms: ${reason.text}`)),
+          timeout,
+        );
+        watching.add(look);
+        look();
+      });
+      await requireServer(connection.client, address);
     },
-    localAddress: () => (connection.client as Redis).stream?.localAddress,
+    localAddress() {
+      const { client } = connection;
+      const servers = client instanceof Cluster ? client.nodes("master") : [client];
+      return servers.map(({ stream }) => stream?.localAddress).find((found) => found !== undefined);
+    },
     async close() {
       closed = true;
-      await connection.client.quit().catch(() => connection.client.disconnect());
+      const { client } = connection;
+      await client.quit().catch(() => undefined);
+      client.disconnect();
     },
   };
   connection.client = open();
   return connection;
 }
 
-/** A Redis address as it may be shown. */
-export const withoutPassword = (target: string): string => target.replace(/(?<=:\/\/)[^@]*(?=@)/, "***");
+/** For ever: 50 ms at first, at most 2 s, with a spread so that the nodes of a cluster do not come all at once. */
+const backoff = (times: number): number =>
+  Math.min(2_000, 50 * 2 ** Math.min(times, 6)) * (0.75 + Math.random() / 2);
 
 /** A find has to be answered or rejected within about a second, so that its node can tell the visitor. */
 const FAIL_FAST: RedisOptions = {
@@ -94,66 +147,53 @@ const FAIL_FAST: RedisOptions = {
   autoResendUnfulfilledCommands: false,
   commandTimeout: 1_000,
   connectTimeout: 2_000,
-  // For ever: 50 ms at first, at most 2 s, with a spread so that the nodes of a cluster do not come all at once.
-  retryStrategy: (times) => Math.min(2_000, 50 * 2 ** Math.min(times, 6)) * (0.75 + Math.random() / 2),
-  reconnectOnError: (error) => error.message.startsWith("READONLY"),
+  // A machine that has vanished closes nothing: without this its successor would wait for TCP to give up.
+  socketTimeout: 2_500,
+  retryStrategy: backoff,
+  // The master was made a replica. Old servers put the word in the middle when it comes out of a script.
+  reconnectOnError: (error) => error.message.includes("READONLY"),
   connectionName: "chatrandom",
   noDelay: true,
 };
 
-/** @throws Error when `target` is none of what `connectRedis` takes. */
-export function parseTarget(target: string): RedisOptions {
-  if (target.startsWith("/") || target.startsWith("./")) return { path: target };
-  let url: URL;
-  try {
-    url = new URL(target);
-  } catch {
-    throw new Error("the Redis address is neither a URL such as redis://host:6379 nor the path of a socket");
-  }
-  if (url.protocol !== "redis:" && url.protocol !== "rediss:") {
-    throw new Error(
-      `the Redis address begins with ${url.protocol}//, but must begin with redis:// or rediss://`,
-    );
-  }
-  const db = url.pathname.slice(1);
-  if (!/^\d*$/.test(db)) throw new Error("the path of the Redis address must be the number of a database");
-  return {
-    host: url.hostname.replace(/^\[|\]$/g, "") || "127.0.0.1",
-    port: url.port ? Number(url.port) : 6379,
-    db: Number(db),
-    ...(url.username && { username: decodeURIComponent(url.username) }),
-    ...(url.password && { password: decodeURIComponent(url.password) }),
-    ...(url.protocol === "rediss:" && { tls: {} }),
+function clientOf(address: RedisAddress): RedisClient {
+  if (address.kind === "socket") return new Redis({ ...FAIL_FAST, path: address.path });
+  const { hosts, username, password, tls } = address;
+  const reached: RedisOptions = {
+    ...FAIL_FAST,
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    ...(tls && { tls: {} }),
   };
-}
-
-/** @throws Error with a message for people when the server is too old. One that will not say is taken as it is. */
-async function requireVersion(client: RedisClient): Promise<void> {
-  const info = await client.info("server").catch(() => "");
-  // Valkey gives the version of Redis that it is compatible with under this name.
-  const version = /^redis_version:(\d+)\.(\d+)(\S*)/m.exec(info);
-  if (!version) return;
-  const [major, minor] = [Number(version[1]), Number(version[2])];
-  if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {
-    throw new Error(
-      `Redis is version ${major}.${minor}${version[3]}, which is too old: ${OLDEST.join(".")} or newer is needed, or any Valkey`,
-    );
+  switch (address.kind) {
+    case "single":
+      return new Redis({ ...reached, ...hosts[0]!, db: address.db });
+    case "sentinel": {
+      const { name, db, sentinelUsername, sentinelPassword } = address;
+      return new Redis({
+        ...reached,
+        sentinels: [...hosts],
+        name,
+        db,
+        ...(sentinelUsername !== undefined && { sentinelUsername }),
+        ...(sentinelPassword !== undefined && { sentinelPassword }),
+        ...(tls && { enableTLSForSentinelMode: true, sentinelTLS: {} }),
+        sentinelRetryStrategy: backoff,
+        sentinelCommandTimeout: 1_000,
+        // It is racy: now and then the client ends for good.
+        failoverDetector: false,
+      });
+    }
+    case "cluster":
+      return new Cluster([...hosts], {
+        redisOptions: reached,
+        enableOfflineQueue: false,
+        clusterRetryStrategy: backoff,
+        maxRedirections: 5,
+        // Else nobody would ask again who has the slots of a server that hangs.
+        slotsRefreshInterval: 3_000,
+        // Names stay names, which their certificates are for.
+        dnsLookup: (host, found) => found(null, host),
+      });
   }
-}
-
-function settled(client: RedisClient, timeout: number, reason: () => string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const finish = (error?: Error): void => {
-      clearTimeout(timer);
-      client.off("ready", ready);
-      if (error) reject(error);
-      else resolve();
-    };
-    const ready = (): void => finish();
-    const timer = setTimeout(
-      () => finish(new Error(`Redis did not answer within ${timeout} ms: ${reason()}`)),
-      timeout,
-    );
-    client.once("ready", ready);
-  });
 }
