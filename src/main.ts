@@ -2,4 +2,7 @@ import { shell } from "./cli/caller.ts";
 import { runCommandLine } from "./cli/command-line.ts";
 
 const args = process.argv.slice(2);
-void runCommandLine(args, shell(args)).then((code) => process.exit(code));
+void runCommandLine(args, shell(args)).then((code) => {
+  // What a slow reader of the pipe has not taken yet would be lost.
+  process.stdout.write("", () => process.exit(code));
+});

@@ -15,10 +15,8 @@ export const coturn: NativeProgram = {
   build({ source, endWithParent, run, jobs }) {
     const without = ["PROMETHEUS", "SQLITE", "PQ", "MYSQL", "MONGO", "HIREDIS", "SYSTEMD", "SCTP"];
     run("./configure", [], Object.fromEntries(without.map((part) => [`TURN_NO_${part}`, "1"])));
-    const libraries = [
-      ...["-levent_core", "-levent_extra", "-levent_openssl", "-levent_pthreads", "-levent"],
-      ...["-lssl", "-lcrypto", "-lz", "-ldl", "-lpthread", "-lrt"],
-    ].join(" ");
+    const libraries =
+      "-levent_core -levent_extra -levent_openssl -levent_pthreads -levent -lssl -lcrypto -lz -ldl -lpthread -lrt";
     run("make", [
       `-j${jobs}`,
       "bin/turnserver",

@@ -165,6 +165,22 @@ test("where nothing may be executed it says so in one line", async () => {
   });
 });
 
+test("it tells the licenses of everything that is inside", async () => {
+  const { stdout } = await promisify(execFile)(EXECUTABLE, ["version", "--licenses"], {
+    maxBuffer: 16 << 20,
+  });
+  for (const owner of [
+    "ChatRandom",
+    "Valkey contributors",
+    "musl",
+    "libzmq",
+    "Node.js contributors",
+    "express 5",
+  ]) {
+    expect(stdout).toContain(owner);
+  }
+});
+
 test("NODE_OPTIONS injects nothing", async () => {
   const evil = join(root, "evil.cjs");
   writeFileSync(evil, `require("node:fs").writeFileSync(${JSON.stringify(join(root, "done"))}, "")`);
