@@ -148,8 +148,10 @@ describe("leases", () => {
     await pool.matcher.renew("b", some);
     pool.now += 1;
     expect(await anna(pool).find()).toEqual({ kind: "fenced" });
-    expect((await pool.matcher.renew("a", some)).fresh).toBe(true);
-    expect((await pool.matcher.renew("a", some)).fresh).toBe(false);
+    const { heldSince } = await pool.matcher.renew("a", some);
+    expect(heldSince).toBe(pool.now);
+    pool.now += 1;
+    expect((await pool.matcher.renew("a", some)).heldSince).toBe(heldSince);
     matched(await anna(pool).find());
   });
 
@@ -169,12 +171,13 @@ describe("leases", () => {
     const pool = await store.pool({ lease: 5_000 });
     await anna(pool).open();
     await ben(pool).open();
+    const { heldSince } = await pool.matcher.renew("b", some);
     await pool.matcher.renew("a", some);
     expect(await pool.matcher.renew("b", { online: 4, waiting: 2 })).toEqual({
       total: { online: 7, waiting: 3 },
       nodes: ["a", "b"],
       dead: [],
-      fresh: false,
+      heldSince,
     });
     await pool.matcher.retire("a");
     expect(await pool.matcher.renew("b", some)).toMatchObject({ total: some, nodes: ["b"], dead: ["a"] });

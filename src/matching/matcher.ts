@@ -67,7 +67,7 @@ export interface Matcher {
 
   /**
    * Tells the store again what a node holds, when the store may have lost it (Redis came back empty) or given it up
-   * (`renew` said `fresh`): a session, and the pair it is in. What the store knows goes first. A waiting session needs
+   * (`renew` says another `heldSince`): a session, and the pair it is in. What the store knows goes first. A waiting session needs
    * no more than its next `find`.
    */
   restore(holder: Holder, match?: Match): Promise<Restored>;
@@ -102,12 +102,13 @@ export interface Matcher {
 
   /**
    * Renews the lease of `node` (5 s) and says how many visitors there are. `dead` names nodes whose lease ran out and
-   * that still have sessions: somebody has to `reap` them. `fresh` is true when the lease had run out or never was.
+   * that still have sessions: somebody has to `reap` them. `heldSince` is when the node took its lease: another time
+   * than before says that the lease had run out, or that the store has lost it, also when that answer was lost.
    */
   renew(
     node: string,
     counts: Counts,
-  ): Promise<{ total: Counts; nodes: string[]; dead: string[]; fresh: boolean }>;
+  ): Promise<{ total: Counts; nodes: string[]; dead: string[]; heldSince: number }>;
 
   /** Gives the lease up at once, as a node does that drains. Its sessions may resume elsewhere for the grace. */
   retire(node: string): Promise<void>;

@@ -30,7 +30,7 @@ interface Session extends Holder {
   /** There once its node was found dead: when its grace is over. */
   doomed?: number;
 }
-type Lease = { until: number; counts: Counts };
+type Lease = { since: number; until: number; counts: Counts };
 
 export interface ModelOptions {
   rules: Rules;
@@ -267,8 +267,8 @@ export class ModelMatcher implements Matcher {
   }
 
   async renew(node: string, counts: Counts): ReturnType<Matcher["renew"]> {
-    const fresh = !this.#isAlive(node);
-    this.#leases.set(node, { until: this.#now + this.#rules.lease, counts });
+    const heldSince = this.#isAlive(node) ? this.#leases.get(node)!.since : this.#now;
+    this.#leases.set(node, { since: heldSince, until: this.#now + this.#rules.lease, counts });
     const known = [...this.#leases].sort(([a, x], [b, y]) => x.until - y.until || byName(a, b));
     const total = { online: 0, waiting: 0 };
     const nodes: string[] = [];
@@ -284,7 +284,7 @@ export class ModelMatcher implements Matcher {
         this.#leases.delete(name);
       }
     }
-    return { total, nodes, dead, fresh };
+    return { total, nodes, dead, heldSince };
   }
 
   async retire(node: string): Promise<void> {

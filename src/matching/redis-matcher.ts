@@ -120,8 +120,8 @@ export class RedisMatcher implements Matcher {
 
   async renew(node: string, counts: Counts): ReturnType<Matcher["renew"]> {
     const reply = await this.#run(renew, node, this.#rules.lease, counts.online, counts.waiting);
-    const [fresh, online, waiting, nodes, dead] = reply as [number, number, number, string[], string[]];
-    return { total: { online, waiting }, nodes, dead, fresh: fresh === 1 };
+    const [since, online, waiting, nodes, dead] = reply as [string, number, number, string[], string[]];
+    return { total: { online, waiting }, nodes, dead, heldSince: Number(since) };
   }
 
   async retire(node: string): Promise<void> {

@@ -33,7 +33,8 @@ export class Lease {
   readonly #reaping = new Set<string>();
   #met: ReadonlySet<string> = new Set();
   #held = false;
-  #everHeld = false;
+  /** By the store's clock; undefined before the first lease. */
+  #heldSince: number | undefined;
   #renewing = false;
   #stop: (() => void) | undefined;
 
@@ -76,15 +77,15 @@ export class Lease {
     try {
       // Others look for the card as soon as they see the lease, so the card comes first.
       if (!this.#held) await this.#parts.registry.announce();
-      const { total, nodes, dead, fresh } = await matcher.renew(id, this.#events.counts());
+      const { total, nodes, dead, heldSince } = await matcher.renew(id, this.#events.counts());
       this.total = total;
       await this.#meet(nodes);
       this.#held = true;
-      if (fresh && this.#everHeld) {
+      if (this.#heldSince !== undefined && heldSince !== this.#heldSince) {
         await this.#parts.registry.announce(); // somebody may have taken our card away, or the store has lost it
         this.#events.onFresh();
       }
-      this.#everHeld = true;
+      this.#heldSince = heldSince;
       for (const node of dead) void this.#reap(node);
     } catch (error) {
       this.#held = false;

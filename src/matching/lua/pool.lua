@@ -8,7 +8,7 @@
 --
 -- Keys, after the prefix:
 --   nodes               zset, node → when its lease ends
---   counts              hash, node → "online waiting"
+--   counts              hash, node → "online waiting", and since when it holds its lease
 --   at:<node>           zset, session → 0, or since its node was found dead when it ends
 --   s:<session>         the session's record, MessagePack; below
 --   r:<device>          zset, partner's device → when their pair ended

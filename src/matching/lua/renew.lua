@@ -3,13 +3,13 @@
 -- KEYS[1], ARGV[1..3]  as in pool.lua
 -- ARGV[4..7]  node, lease in ms, its visitors online, its visitors waiting
 --
--- Returns fresh (1 or 0) online waiting, the nodes alive, the dead ones that still have sessions.
+-- Returns since when the node holds its lease, online, waiting, the nodes alive, the dead ones that still have sessions.
 
 local node = ARGV[4]
 local nodes, counts = base .. 'nodes', base .. 'counts'
-local fresh = not alive(node)
+local since = alive(node) and string.match(call('HGET', counts, node) or '', '%d+$') or string.format('%.0f', now)
 call('ZADD', nodes, now + ARGV[5], node)
-call('HSET', counts, node, ARGV[6] .. ' ' .. ARGV[7])
+call('HSET', counts, node, ARGV[6] .. ' ' .. ARGV[7] .. ' ' .. since)
 
 local online, waiting, living, dead = 0, 0, {}, {}
 local all = call('ZRANGE', nodes, 0, -1, 'WITHSCORES')
@@ -26,4 +26,4 @@ for n = 1, #all, 2 do
     call('HDEL', counts, other)
   end
 end
-return { fresh and 1 or 0, online, waiting, living, dead }
+return { since, online, waiting, living, dead }
