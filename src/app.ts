@@ -1,9 +1,11 @@
 /** The composition root: the only file that knows all implementations. */
 import { randomBytes } from "node:crypto";
 import { hostname } from "node:os";
+import { dirname } from "node:path";
 import { realClock } from "./clock.ts";
 import type { Config } from "./config/options.ts";
 import { pageFiles } from "./embedded/page-files.ts";
+import { pause } from "./embedded/program.ts";
 import { startEmbeddedRedis } from "./embedded/redis.ts";
 import { clientOf } from "./http/client.ts";
 import { createMetrics } from "./http/metrics.ts";
@@ -15,6 +17,7 @@ import { MIN_SECRET_CHARACTERS } from "./links/keys.ts";
 import type { Link, LinkEvents } from "./links/link.ts";
 import { noLink } from "./links/no-link.ts";
 import { redisRegistry } from "./links/redis-registry.ts";
+import type { Registry } from "./links/registry.ts";
 import type { Logger } from "./log.ts";
 import { DEFAULT_RULES } from "./matching/rules.ts";
 import { RedisMatcher } from "./matching/redis-matcher.ts";
@@ -28,6 +31,7 @@ import { connectRedis } from "./redis/client.ts";
 import type { RedisConnection } from "./redis/client.ts";
 import { PREFIX } from "./redis/keys.ts";
 import { VERSION } from "./version.ts";
+import type { Metrics, Scraped, Share } from "./workers/messages.ts";
 
 export interface Running {
   /** Where a browser on this machine finds the page. */
@@ -40,14 +44,35 @@ export interface Running {
   readonly failed: Promise<Error>;
 }
 
+/** A node, alone or one of the workers of an appliance. */
+export interface RunningNode extends Running {
+  /** Its own, also when its scrape answers for all workers. */
+  metrics(): Promise<Metrics>;
+}
+
+/** What makes the node one of several workers; see `appliance.ts`. */
+export interface Worker {
+  readonly share: Share;
+  /** The metrics of all workers. */
+  scrape(): Promise<Scraped>;
+}
+
 const RENEW_MS = 1_000;
 const REDIS_TIMEOUT_MS = 10_000;
+/** A dead worker is waited for until its lease runs out, and somebody who cannot be reached not for ever. */
+const WORKER_READY_MS = 10_000;
 
 /**
- * Runs one node: `serve` with a Redis of its own, `join` on one that several nodes share. Throws a `Failure` when it
- * cannot start; nothing is left running then.
+ * Runs one node: `serve` with a Redis of its own, `join` on one that several nodes share. With `worker` it is one of
+ * several on this machine. Throws a `Failure` when it cannot start; nothing is left running then.
  */
-export async function run(kind: "serve" | "join", config: Config, log: Logger): Promise<Running> {
+export async function run(
+  kind: "serve" | "join",
+  config: Config,
+  log: Logger,
+  worker?: Worker,
+): Promise<RunningNode> {
+  const share = worker?.share;
   const undo: (() => Promise<void> | void)[] = [];
   let stopping: Promise<void> | undefined;
   let ending = false;
@@ -58,8 +83,8 @@ export async function run(kind: "serve" | "join", config: Config, log: Logger): 
 
   try {
     if (kind === "join") requireCluster(config);
-    let target = config.redis;
-    if (kind === "serve") {
+    let target = share?.redis ?? config.redis;
+    if (kind === "serve" && !share) {
       const embedded = await startEmbeddedRedis({
         dataDir: config.data_dir,
         maxMemory: config.embedded.max_memory,
@@ -101,8 +126,8 @@ export async function run(kind: "serve" | "join", config: Config, log: Logger): 
     });
     const metrics = createMetrics(() => node.numbers());
     const link =
-      kind === "join"
-        ? await openLink(id, config, redis, {
+      kind === "join" || share
+        ? await openLink(id, config, share?.link, redis, {
             onEnvelope: (from, envelope) => node.onEnvelope(from, envelope),
             onLoss: (from, lost) => node.onLoss(from, lost),
             onPeer: (peer, up) => node.onPeer(peer, up),
@@ -111,11 +136,12 @@ export async function run(kind: "serve" | "join", config: Config, log: Logger): 
         : noLink(id);
     undo.push(() => link.close());
     const card = { ...link.self, version: VERSION, machine: hostname(), startedAt: Date.now() };
+    const registry = redisRegistry(redis, PREFIX, card);
     const node: Node = new Node({
       id,
       matcher,
       link,
-      registry: redisRegistry(redis, PREFIX, card),
+      registry: kind === "serve" && share ? ofThisRun(registry, share) : registry,
       ice: staticIce(config),
       reports: redisReports(redis, PREFIX),
       metrics,
@@ -137,6 +163,8 @@ export async function run(kind: "serve" | "join", config: Config, log: Logger): 
       );
     }
 
+    if (share) await ready(node);
+
     const client = clientOf(config.http.trusted_proxies, config.http.allowed_origins);
     const { addresses } = node;
     const http = await startHttp(
@@ -144,7 +172,11 @@ export async function run(kind: "serve" | "join", config: Config, log: Logger): 
         client,
         log,
         pageFiles: pageFiles(),
-        health: { notReady: () => node.notReady(), metrics: () => metrics.text() },
+        health: {
+          notReady: () => node.notReady(),
+          metrics: () => (worker ? worker.scrape() : metrics.text()),
+        },
+        reusePort: share !== undefined,
         upgrade: websocketUpgrade(
           {
             accept: (socket, address) => node.accept(socket, address),
@@ -156,17 +188,19 @@ export async function run(kind: "serve" | "join", config: Config, log: Logger): 
         ),
       },
       config.host,
-      config.port,
+      share?.port ?? config.port,
     );
     undo.push(() => http.close());
-    // A node that is alone has nowhere to send its visitors: they come back when it does.
-    undo.push(() => node.drain(link.peers().length === 0 ? 0 : config.drain_timeout));
+    // A node that is alone has nowhere to send its visitors: they come back when it does. Workers end together.
+    const isAlone = () => kind === "serve" || link.peers().length === 0;
+    undo.push(() => node.drain(isAlone() ? 0 : config.drain_timeout));
 
     return {
       url: `http://localhost:${http.port}/`,
       port: http.port,
       host: http.host,
       failed: http.failed,
+      metrics: () => metrics.collect(),
       stop: () => (stopping ??= endAll()),
     };
   } catch (error) {
@@ -191,9 +225,29 @@ function requireCluster({ redis, link }: Config): void {
   }
 }
 
+/**
+ * Waits until a worker can serve. Nobody stands before the workers and looks at `/readyz`: whoever listens on their port
+ * gets visitors.
+ */
+async function ready(node: Node): Promise<void> {
+  const deadline = realClock.now() + WORKER_READY_MS;
+  while (node.notReady().length > 0 && realClock.now() < deadline) await pause(realClock, 5);
+}
+
+/**
+ * The embedded Redis still knows the workers of a run that was killed a moment ago. They are gone: the data directory
+ * is ours. Ours have their sockets in one directory, made for this run.
+ */
+function ofThisRun(registry: Registry, { link }: Share): Registry {
+  const ours = dirname(link.listen);
+  const isOurs = ({ endpoint }: { endpoint: string }) => dirname(endpoint) === ours;
+  return { ...registry, look: async (nodes) => (await registry.look(nodes)).filter(isOurs) };
+}
+
 async function openLink(
   node: string,
   { link }: Config,
+  shared: Share["link"] | undefined,
   redis: RedisConnection,
   events: LinkEvents,
 ): Promise<Link> {
@@ -201,8 +255,8 @@ async function openLink(
   const { openZmqLink } = await import("./links/zmq-link.ts");
   return openZmqLink({
     node,
-    secret: link.secret,
-    listen: tcpEndpoint(link.bind, link.port),
+    secret: shared?.secret ?? link.secret,
+    listen: shared?.listen ?? tcpEndpoint(link.bind, link.port),
     host: link.host || redis.localAddress() || "127.0.0.1",
     events,
     clock: realClock,

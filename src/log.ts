@@ -27,6 +27,9 @@ const ADDRESSES = ["address", "remoteAddress", "ip", "x-forwarded-for", "forward
 /** The user and password of a URL, wherever it stands: most often inside the message of an error. */
 const URL_CREDENTIALS = /(?<=:\/\/)[^\s/@"]+@/g;
 
+/** PIPE_BUF. */
+const MAX_ATOMIC_BYTES = 4096;
+
 /** A reader that stalls must not make memory grow: beyond this much, lines are lost. */
 const MAX_BACKLOG_BYTES = 4 * 1024 * 1024;
 
@@ -64,9 +67,12 @@ function briefError(error: unknown): unknown {
   return { type: error.name, message: error.message, ...(code === undefined ? {} : { code }) };
 }
 
-/** Does not block on a slow reader; pino flushes it when the process exits. */
+/**
+ * Does not block on a slow reader; pino flushes it when the process exits. Several workers write to one pipe, which keeps
+ * together what is written at once up to 4096 bytes: lines beyond that are not gathered into one write.
+ */
 const forPrograms = (): DestinationStream =>
-  destination({ dest: 2, sync: false, maxLength: MAX_BACKLOG_BYTES });
+  destination({ dest: 2, sync: false, maxLength: MAX_BACKLOG_BYTES, maxWrite: MAX_ATOMIC_BYTES });
 
 /** Formats in this very thread: a worker thread would need a file of its own beside the single executable. */
 async function forPeople(to: DestinationStream, verbose: boolean): Promise<DestinationStream> {

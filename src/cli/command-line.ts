@@ -11,6 +11,7 @@ import { refuseFlags } from "./flags.ts";
 import { join } from "./join.ts";
 import { serve } from "./serve.ts";
 import { version } from "./version.ts";
+import { worker } from "./worker.ts";
 import { WrongUse } from "./wrong-use.ts";
 
 /** Returns the exit code: 0 fine, 1 failed while running, 2 wrong use or configuration. */
@@ -24,8 +25,9 @@ export async function runCommandLine(args: readonly string[], caller: Caller): P
     completion(caller),
   ];
   const names = commands.map(({ command }) => String(command).split(" ", 1)[0]!);
+  const hidden = [worker((ended) => (code = ended))];
   try {
-    await parser(commands, names).parseAsync([...args], {}, (_error, _argv, output) => {
+    await parser([...commands, ...hidden], names).parseAsync([...args], {}, (_error, _argv, output) => {
       if (output !== "") caller.out(`${output}\n`);
     });
     return code;

@@ -1,6 +1,7 @@
 /** `chatrandom serve`: one node with an embedded Redis. Also what `join` shares with it. */
-import { networkInterfaces } from "node:os";
+import { availableParallelism, networkInterfaces } from "node:os";
 import type { CommandModule } from "yargs";
+import type { Running } from "../app.ts";
 import { type Loaded, loadConfig, type Sources } from "../config/load.ts";
 import { keys } from "../config/options.ts";
 import { Failure } from "../failure.ts";
@@ -37,12 +38,13 @@ export const serving =
     for (const warning of warnings) log.warn(warning);
 
     const code = await untilStopped({
+      // Loaded here, so that other commands start without the server's weight.
       start: async () => {
-        // Loaded here, so that other commands start without the server's weight.
-        const { run } = await import("../app.ts");
-        return run(kind, config, log);
+        const workers = config.workers === "auto" ? availableParallelism() : config.workers;
+        if (workers === 1) return (await import("../app.ts")).run(kind, config, log);
+        return (await import("../appliance.ts")).runWorkers(kind, config, log, workers);
       },
-      ready: ({ host, port }) => {
+      ready: ({ host, port }: Running) => {
         const urls = waysToOpen(host, port, networkInterfaces());
         log.info({ url: urls[0], config: file }, "ready");
         if (!process.stdout.isTTY) return;

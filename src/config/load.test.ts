@@ -51,6 +51,8 @@ function anyValue(type: Type<unknown>): fc.Arbitrary<unknown> {
       return type.allowed.includes("whole")
         ? fc.integer(bounds)
         : fc.double({ ...bounds, noNaN: true }).map((value) => Number(value.toFixed(3)));
+    case "number|auto":
+      return fc.oneof(fc.constant("auto"), fc.integer({ min: 1, max: 256 }));
     case "port":
     case "duration":
     case "size":

@@ -15,6 +15,7 @@ import {
   list,
   network,
   optional,
+  orWord,
   origin,
   path,
   port,
@@ -89,6 +90,14 @@ export const options = {
     defaultDoc: "$XDG_DATA_HOME/chatrandom or ~/.local/share/chatrandom; ./chatrandom-data without a HOME",
     example: "/var/lib/chatrandom",
     doc: "The directory for what must last. It is made when it is missing and belongs to one running ChatRandom at a time.",
+  }),
+  workers: option({
+    type: orWord("auto", whole(1, 256)),
+    default: 1,
+    doc:
+      "How many processes share the port, each one a node with sessions of its own. auto is one for every core of this " +
+      "machine. One that ends is started again while the others go on. /metrics adds up all of them; /readyz is the word " +
+      "of the one that happens to answer.",
   }),
   domain: option({
     type: optional(domainName),
@@ -224,7 +233,9 @@ export const options = {
   "link.port": option({
     type: port,
     default: 7400,
-    doc: "The port to listen on for the other nodes of a cluster. 0 takes any free one.",
+    doc:
+      "The port to listen on for the other nodes of a cluster. 0 takes any free one. Several workers take as many, from " +
+      "this one on.",
   }),
   "link.secret": option({
     type: text(1024),

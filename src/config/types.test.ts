@@ -11,6 +11,7 @@ import {
   list,
   network,
   optional,
+  orWord,
   origin,
   size,
   text,
@@ -194,4 +195,18 @@ test("a list takes what its element takes, up to its length", () => {
     undefined,
     undefined,
   ]);
+});
+
+test("a word beside a number is that word, as text and in a file", () => {
+  const type = orWord("auto", whole(1, 8));
+  expect(["auto", "8", "0", "Auto", ""].map((each) => type.parse(each))).toEqual([
+    "auto",
+    8,
+    undefined,
+    undefined,
+    undefined,
+  ]);
+  expect(["auto", 8, 9, "8"].map((each) => type.read(each))).toEqual(["auto", 8, undefined, undefined]);
+  expect([type.toml("auto"), type.toml(8)]).toEqual(['"auto"', "8"]);
+  expect(type.allowed).toBe('a whole number from 1 to 8, or "auto"');
 });

@@ -159,6 +159,16 @@ export const decimal = (min: number, max: number): Type<number> =>
   numeric("number", min, max, false, "a number");
 export const port: Type<number> = numeric("port", 0, 65_535, true, "a whole number");
 
+/** A type of which a word is one more value. */
+export const orWord = <const W extends string, T>(word: W, type: Type<T>): Type<T | W> => ({
+  placeholder: `${type.placeholder}|${word}`,
+  allowed: `${type.allowed}, or "${word}"`,
+  parse: (text) => (text === word ? word : type.parse(text)),
+  read: (value) => (value === word ? word : type.read(value)),
+  format: (value) => (value === word ? word : type.format(value as T)),
+  toml: (value) => (value === word ? quote(word) : type.toml(value as T)),
+});
+
 /** A quantity with a unit, such as `20s`. A bare 0 needs none. */
 function quantity(
   placeholder: string,

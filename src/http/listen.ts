@@ -1,8 +1,17 @@
 import type { AddressInfo, Server } from "node:net";
 import { Failure } from "../failure.ts";
 
-/** Listens; `option` is the one that names the port. Throws a `Failure`, one line that says what to change. */
-export function listen(server: Server, host: string, port: number, option = "--port"): Promise<AddressInfo> {
+/**
+ * Listens; `option` is the one that names the port. With `reusePort` other processes that listen so too get their part
+ * of the connections. Throws a `Failure`, one line that says what to change.
+ */
+export function listen(
+  server: Server,
+  host: string,
+  port: number,
+  option = "--port",
+  reusePort = false,
+): Promise<AddressInfo> {
   return new Promise((resolve, reject) => {
     const attempt = (address: string): void => {
       server.once("error", (error: NodeJS.ErrnoException) => {
@@ -11,7 +20,7 @@ export function listen(server: Server, host: string, port: number, option = "--p
           attempt("0.0.0.0");
         else reject(explained(error, address, port, option));
       });
-      server.listen({ host: address, port, backlog: 4096 }, () => {
+      server.listen({ host: address, port, backlog: 4096, reusePort }, () => {
         server.removeAllListeners("error");
         resolve(server.address() as AddressInfo);
       });

@@ -1,5 +1,6 @@
 /** Prometheus metrics: what protocol.md names, and why searches took as long as they did. */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+import type { MetricObjectWithValues, MetricValue } from "prom-client";
 import type { NodeMetrics } from "../node/contracts.ts";
 
 export interface Numbers {
@@ -10,6 +11,8 @@ export interface Numbers {
 }
 
 export interface Metrics extends NodeMetrics {
+  /** The same in the form that prom-client adds up. */
+  collect(): Promise<MetricObjectWithValues<MetricValue<string>>[]>;
   text(): Promise<{ contentType: string; text: string }>;
 }
 
@@ -99,6 +102,7 @@ export function createMetrics(numbers: () => Numbers): Metrics {
     resumed: (from) => resumes.inc({ from }),
     storeFailed: (call) => storeErrors.inc({ call }),
     linkLost: (messages) => linkLost.inc(messages),
+    collect: () => registry.getMetricsAsJSON(),
     text: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   };
 }

@@ -33,6 +33,8 @@ export interface HttpParts {
   log: Pick<NodeLog, "error">;
   /** Without it the port speaks HTTP only, to everybody. */
   https?: HttpsParts;
+  /** Whether other processes listen on the same port. */
+  reusePort?: boolean;
 }
 
 /** In ms. */
@@ -96,7 +98,7 @@ export async function startHttp(
   );
   server.on("upgrade", https ? secureUpgradesOnly(parts.upgrade, client) : parts.upgrade);
   const shared = https && sharePort(server, https);
-  const address = await listen(server, host, port).catch((error: unknown) => {
+  const address = await listen(server, host, port, "--port", parts.reusePort).catch((error: unknown) => {
     shared?.close();
     throw error;
   });

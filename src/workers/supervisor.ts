@@ -1,0 +1,200 @@
+/**
+ * The supervisor of an appliance with several workers: starts them, starts again who ends, answers a scrape with the
+ * numbers of all, and ends when it is told to. It serves nobody itself.
+ */
+import type { Clock } from "../clock.ts";
+import { restartDelay } from "../embedded/program.ts";
+import { Failure } from "../failure.ts";
+import type { Logger } from "../log.ts";
+import type { FromWorker, Orders } from "./messages.ts";
+import type { WorkerProcess } from "./process.ts";
+import { Sums } from "./sums.ts";
+
+export interface SupervisorParts {
+  workers: number;
+  /** Asked before every start; `life` counts the starts of all workers. */
+  orders(worker: number, life: number): Orders;
+  start(): WorkerProcess;
+  /** How long workers may take to stop before they are killed, in ms. */
+  stopWithin: number;
+  log: Pick<Logger, "info" | "warn">;
+  clock: Clock;
+}
+
+export interface Supervisor {
+  /** The address that the workers listen on. */
+  readonly host: string;
+  /** Has all workers drain, and resolves when every process is gone. Calling it again is fine. */
+  stop(): Promise<void>;
+}
+
+/** What has run for so long counts as healthy: its next end is the first one again. */
+export const HEALTHY_AFTER_MS = 60_000;
+/** How long a scrape waits for a worker that does not answer. */
+export const SCRAPE_PATIENCE_MS = 1_000;
+
+/** One process of a worker, from its start to its end. */
+interface Life {
+  readonly worker: number;
+  readonly process: WorkerProcess;
+  isUp: boolean;
+  /** Whether it was asked for its numbers and has not answered yet. A worker that hangs is not asked again and again. */
+  isAsked: boolean;
+}
+
+/**
+ * Resolves when all workers can serve. Once they have, a worker that ends is started again for ever, with growing pauses.
+ * @throws Failure when one cannot start in the first place; no process is left then
+ */
+export async function supervise(parts: SupervisorParts): Promise<Supervisor> {
+  const team = new Team(parts);
+  try {
+    const hosts = await Promise.all(Array.from({ length: parts.workers }, (_, worker) => team.hire(worker)));
+    return { host: hosts[0]!, stop: () => team.stop() };
+  } catch (error) {
+    await team.stop();
+    throw error;
+  }
+}
+
+class Team {
+  readonly #parts: SupervisorParts;
+  readonly #sums = new Sums();
+  readonly #lives = new Set<Life>();
+  readonly #running: Promise<void>[] = [];
+  readonly #pauses = new Set<() => void>();
+  #born = 0;
+  #restarts = 0;
+  #onAnswer = (): void => {};
+  #collecting: Promise<ReadonlySet<Life>> | undefined;
+  #stopping: Promise<void> | undefined;
+
+  constructor(parts: SupervisorParts) {
+    this.#parts = parts;
+  }
+
+  /** Resolves with the worker's host when it can serve for the first time. */
+  hire(worker: number): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const running = this.#keepRunning(worker, resolve);
+      running.catch(reject);
+      this.#running.push(running.catch(() => {}));
+    });
+  }
+
+  stop(): Promise<void> {
+    return (this.#stopping ??= this.#stop());
+  }
+
+  async #stop(): Promise<void> {
+    const { clock, log, stopWithin } = this.#parts;
+    for (const end of this.#pauses) end();
+    for (const { process } of this.#lives) process.send({ type: "stop" });
+    const cancel = clock.after(stopWithin, () => {
+      for (const { worker, process } of this.#lives) {
+        log.warn({ worker }, "the worker does not end; killing it");
+        process.kill();
+      }
+    });
+    await Promise.all(this.#running);
+    cancel();
+  }
+
+  async #keepRunning(worker: number, onFirstUp: (host: string) => void): Promise<void> {
+    const { clock, log } = this.#parts;
+    let wasUp = false;
+    let ends = 0;
+    while (!this.#stopping) {
+      const started = clock.now();
+      const words = await this.#live(worker, (host) => {
+        wasUp = true;
+        onFirstUp(host);
+      });
+      if (this.#stopping) return;
+      if (!wasUp)
+        throw words instanceof Failure ? words : new Failure(`worker ${worker} does not start: ${words}`);
+      ends = clock.now() - started > HEALTHY_AFTER_MS ? 1 : ends + 1;
+      const delay = restartDelay(ends);
+      this.#restarts += 1;
+      const reason = words instanceof Failure ? words.message : words;
+      log.warn({ worker, reason, delay }, "a worker has ended; starting it again");
+      await this.#pause(delay);
+    }
+  }
+
+  /** One process from its start to its end; resolves with how it ended, or with why it could not start. */
+  async #live(worker: number, onUp: (host: string) => void): Promise<string | Failure> {
+    const { orders, start, log } = this.#parts;
+    const number = (this.#born += 1);
+    const process = start();
+    const life: Life = { worker, process, isUp: false, isAsked: false };
+    let refusal: Failure | undefined;
+    this.#lives.add(life);
+    process.onMessage((message) => {
+      if (message.type === "up") {
+        life.isUp = true;
+        log.info({ worker, pid: process.pid }, "the worker is up");
+        onUp(message.host);
+      } else if (message.type === "refused") refusal = new Failure(message.message, message.exitCode);
+      else this.#hear(life, message);
+    });
+    process.send({ type: "start", orders: orders(worker, number) });
+    const words = await process.ended;
+    this.#lives.delete(life);
+    this.#sums.ended(life);
+    this.#onAnswer();
+    return refusal ?? words;
+  }
+
+  #pause(delay: number): Promise<void> {
+    return new Promise((resolve) => {
+      const end = (): void => {
+        cancel();
+        this.#pauses.delete(end);
+        resolve();
+      };
+      const cancel = this.#parts.clock.after(delay, end);
+      this.#pauses.add(end);
+    });
+  }
+
+  // Scrapes
+
+  #hear(life: Life, message: Extract<FromWorker, { type: "scrape" | "metrics" }>): void {
+    if (message.type === "scrape") void this.#answer(life, message.scrape);
+    else {
+      life.isAsked = false;
+      this.#sums.said(life, message.metrics);
+      this.#onAnswer();
+    }
+  }
+
+  async #answer({ process }: Life, scrape: number): Promise<void> {
+    // Whoever asks while others wait for the same gets the same: strangers must not make work for all workers.
+    const answered = await (this.#collecting ??= this.#collect().finally(
+      () => (this.#collecting = undefined),
+    ));
+    const workforce = { workers: this.#parts.workers, answered: answered.size, restarts: this.#restarts };
+    process.send({ type: "scraped", scrape, ...(await this.#sums.scraped(answered, workforce)) });
+  }
+
+  /** Asks every worker for its numbers; resolves with who has told them in time. */
+  async #collect(): Promise<ReadonlySet<Life>> {
+    const asked = [...this.#lives].filter(({ isUp, isAsked }) => isUp && !isAsked);
+    for (const life of asked) {
+      life.isAsked = true;
+      life.process.send({ type: "collect" });
+    }
+    await new Promise<void>((resolve) => {
+      const cancel = this.#parts.clock.after(SCRAPE_PATIENCE_MS, resolve);
+      this.#onAnswer = () => {
+        if (asked.some((life) => life.isAsked && this.#lives.has(life))) return;
+        cancel();
+        resolve();
+      };
+      this.#onAnswer();
+    });
+    this.#onAnswer = () => {};
+    return new Set(asked.filter((life) => !life.isAsked && this.#lives.has(life)));
+  }
+}
