@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isLoopback } from "./loopback.ts";
+import { isLoopback, isLoopbackHost } from "./loopback.ts";
 
 test.each(["127.0.0.1", "127.255.255.254", "::1", "::ffff:127.0.0.1", "::ffff:7f00:1"])(
   "%s is of this machine",
@@ -16,3 +16,14 @@ test.each([
   "",
   "localhost",
 ])("%s is not", (address) => expect(isLoopback(address)).toBe(false));
+
+test("a server is of this machine only when it listens on localhost or on such an address", () => {
+  expect(["localhost", "::1", "127.0.0.1", "::", "0.0.0.0", "chat.example"].map(isLoopbackHost)).toEqual([
+    true,
+    true,
+    true,
+    false,
+    false,
+    false,
+  ]);
+});

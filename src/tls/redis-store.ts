@@ -1,14 +1,14 @@
 /** Shares account, certificate and answers between the nodes of a cluster. */
 import { randomBytes } from "node:crypto";
-import type { RedisConnection } from "../redis/client.ts";
 import { acmeKeys } from "../redis/keys.ts";
-import { script } from "../redis/scripts.ts";
+import { type RedisClient, script } from "../redis/scripts.ts";
 import { certificateOf } from "./certificate.ts";
 import type { Account, CertificateStore, CheckAnswer } from "./certificate-store.ts";
 import { sealWith } from "./sealed.ts";
 
 export interface RedisStoreParts {
-  readonly redis: Pick<RedisConnection, "client">;
+  /** The client of the moment is asked for at each use. */
+  readonly redis: { readonly client: RedisClient };
   /** Before every key. */
   readonly prefix: string;
   readonly domain: string;

@@ -122,7 +122,7 @@ test("one that was kept is in use from the start, and nobody is asked", async ()
 test("it is renewed at two thirds of its time, and the old one stays in use until the new one is there", async () => {
   const first = (kept = issued(90 * DAY_MS));
   const source = await open();
-  let arrive = (_: Certificate): void => {};
+  let arrive: (certificate: Certificate) => void = () => {};
   authority = () => new Promise((resolve) => (arrive = resolve));
   await pass(60 * DAY_MS - 2 * HOUR_MS, HOUR_MS);
   expect(attempts).toEqual([]);
@@ -231,6 +231,20 @@ test("one that ran out while nobody served is not taken", async () => {
   expect(source.current.fingerprint).toBe("meanwhile");
   await pass(1);
   expect(attempts).toHaveLength(1);
+});
+
+test("a stop in the middle gives the lease back and says nothing more", async () => {
+  let fail: (error: Error) => void = () => {};
+  authority = () => new Promise((_, reject) => (fail = reject));
+  const source = await open();
+  await pass(1);
+  expect(leased).toBe(true);
+  await source.stop();
+  expect(leased).toBe(false);
+  fail(new Error("too late"));
+  await settle();
+  await pass(DAY_MS, HOUR_MS);
+  expect([attempts.length, logged]).toEqual([1, []]);
 });
 
 test("after a stop nothing is looked at any more", async () => {

@@ -4,7 +4,7 @@
  */
 import type { Clock } from "../clock.ts";
 import type { Certificate, CertificateSource } from "./certificate.ts";
-import type { CertificateStore } from "./certificate-store.ts";
+import type { CertificateStore, RenewalLease } from "./certificate-store.ts";
 
 export interface RenewalParts {
   readonly store: CertificateStore;
@@ -49,6 +49,7 @@ export async function renewed(parts: RenewalParts): Promise<CertificateSource> {
   const { store, obtain, meanwhile, clock, wallClock, random, log } = parts;
   let current: Certificate | undefined;
   let stopped = false;
+  let held: RenewalLease | undefined;
   let cancel = (): void => {};
 
   const isDue = (): boolean => current === undefined || wallClock() >= dueAt(current);
@@ -64,18 +65,19 @@ export async function renewed(parts: RenewalParts): Promise<CertificateSource> {
   const renew = async (): Promise<number> => {
     const lease = await store.lease(LEASE_MS);
     if (lease === undefined) return LOOK_SOON_MS;
-    // Another node may just have done it.
-    await look();
-    if (!isDue()) {
-      await lease.done();
-      return LOOK_MS;
-    }
+    held = lease;
     try {
-      await store.saveCertificate(await inTime(obtain(lease.failures)));
+      // Another node may just have done it.
       await look();
+      if (isDue()) {
+        await store.saveCertificate(await inTime(obtain(lease.failures)));
+        await look();
+      }
       await lease.done();
       return LOOK_MS;
     } catch (error) {
+      // The lease was given back then.
+      if (stopped) return LOOK_MS;
       const wait = waitAfter(lease.failures + 1, random());
       await lease.failed(wait);
       log.error(
@@ -83,6 +85,8 @@ export async function renewed(parts: RenewalParts): Promise<CertificateSource> {
         current === undefined ? "no certificate yet" : "the certificate could not be renewed",
       );
       return Math.min(wait, LOOK_MS);
+    } finally {
+      held = undefined;
     }
   };
 
@@ -99,7 +103,7 @@ export async function renewed(parts: RenewalParts): Promise<CertificateSource> {
       wait = isDue() ? await renew() : LOOK_MS;
     } catch (error) {
       // The store is away. It will be back.
-      log.error({ reason: oneLine(error) }, "cannot look after the certificate");
+      if (!stopped) log.error({ reason: oneLine(error) }, "cannot look after the certificate");
       wait = LOOK_SOON_MS;
     }
     if (!stopped) cancel = clock.after(wait, () => void turn());
@@ -114,6 +118,8 @@ export async function renewed(parts: RenewalParts): Promise<CertificateSource> {
     async stop() {
       stopped = true;
       cancel();
+      // What is under way is left to itself, so that the next process need not wait for it.
+      await held?.done().catch(() => {});
       await meanwhile.stop();
     },
   };
