@@ -128,6 +128,7 @@ export class Node implements ConnectionOwner, LinkEvents {
     this.#heartbeats.stop();
     this.#statuses.stop();
     await this.#lease.giveUp();
+    this.#sessions.close();
   }
 
   /** The numbers that visitors are told: the cluster's of a moment ago, but never less than what is here now. */

@@ -31,6 +31,7 @@ export class Sessions {
   readonly #notes: { to: string; from: Partner; note: Note }[] = [];
   readonly #movedTo = new Map<string, string>();
   #delivering = false;
+  #closed = false;
 
   constructor(parts: NodeParts, events: SessionsEvents) {
     this.#parts = parts;
@@ -39,10 +40,17 @@ export class Sessions {
   }
 
   dispatch(seat: Seat, event: Event): void {
+    if (this.#closed) return; // an answer that was still on its way
     const { session, effects } = step(seat.session, event, this.#parts.clock.now(), this.#parts.rules);
     if (session !== seat.session) this.hub.replace(seat, session);
     for (const effect of effects) this.#run(seat, effect);
     this.#deliverNotes();
+  }
+
+  /** Lets go of every session; the store keeps them for whoever takes them over. */
+  close(): void {
+    this.#closed = true;
+    for (const seat of this.hub.seats()) this.hub.remove(seat);
   }
 
   /** The store may know nothing of this node's sessions: it is told again. */

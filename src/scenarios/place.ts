@@ -106,6 +106,8 @@ export class Place {
   readonly #stops: (() => void)[] = [];
   readonly #secret = randomBytes(32).toString("hex");
   #nextNode = 0;
+  /** How many questions of the nodes to the store are not answered yet. */
+  #asked = 0;
   readonly #redis: RedisConnection;
 
   private constructor(options: PlaceOptions) {
@@ -117,11 +119,8 @@ export class Place {
   static async open(options: PlaceOptions): Promise<Place> {
     const place = new Place(options);
     await place.#redis.check(5_000);
-    const nodes = options.nodes ?? 1;
-    for (let n = 0; n < nodes; n += 1) await place.#startNode();
-    // The first of them learn of the last at their next renewal.
-    if (nodes > 1) await place.pass(RULES.renew);
-    await place.until(() => place.nodes.every(({ node }) => node.notReady().length === 0));
+    for (let n = 0; n < (options.nodes ?? 1); n += 1) await place.#startNode();
+    await place.#meet();
     return place;
   }
 
@@ -187,6 +186,15 @@ export class Place {
     };
   }
 
+  /** Drains the nodes one after the other and starts another in the place of each. */
+  async replaceNodes(): Promise<void> {
+    for (let n = 0; n < (this.#options.nodes ?? 1); n += 1) {
+      await this.nodes.shift()!.stop();
+      await this.#startNode();
+      await this.#meet();
+    }
+  }
+
   get connections(): number {
     return this.nodes.reduce((sum, { node }) => sum + node.numbers().connections, 0);
   }
@@ -196,10 +204,12 @@ export class Place {
     await vi.waitUntil(condition, { timeout: 5_000, interval: 1 });
   }
 
-  /** Waits until what the nodes have asked Redis so far is answered. */
+  /** Waits until what the nodes have asked Redis so far is answered, and what they asked because of that. */
   async settle(): Promise<void> {
-    for (const { redis } of this.nodes) await redis.client.ping().catch(() => {});
-    await new Promise((resolve) => void setImmediate(resolve));
+    do {
+      for (const { redis } of this.nodes) await redis.client.ping().catch(() => {});
+      await new Promise((resolve) => void setImmediate(resolve));
+    } while (this.#asked > 0);
   }
 
   /** Lets time pass, a little at a time, and waits each time until what it set off is done. */
@@ -217,6 +227,12 @@ export class Place {
     for (const { socket } of this.#visitors) socket.terminate();
     for (const node of this.nodes) await node.stop();
     await this.#redis.close();
+  }
+
+  /** Waits until every node can serve. They learn of each other when they renew their leases. */
+  async #meet(): Promise<void> {
+    if (this.nodes.length > 1) await this.pass(RULES.renew);
+    await this.until(() => this.nodes.every(({ node }) => node.notReady().length === 0));
   }
 
   async #startNode(): Promise<void> {
@@ -240,11 +256,11 @@ export class Place {
     const card = { ...link.self, version: "test", machine: "here", startedAt: 0 };
     const parts: NodeParts = {
       id,
-      matcher: this.#matcherOn(redis),
+      matcher: this.#counted(this.#matcherOn(redis)),
       link,
-      registry: redisRegistry(redis, this.prefix, card),
+      registry: this.#counted(redisRegistry(redis, this.prefix, card)),
       ice: { policy: "all", servers: () => [{ urls: ["stun:stun.example:3478"] }] },
-      reports: redisReports(redis, this.prefix),
+      reports: this.#counted(redisReports(redis, this.prefix)),
       metrics,
       log,
       clock: this.clock,
@@ -296,6 +312,22 @@ export class Place {
         onEnvelope: (from, envelope) => events().onEnvelope(from, envelope),
         onLoss: (from, lost) => events().onLoss(from, lost),
         onPeer: (peer, up) => events().onPeer(peer, up),
+      },
+    });
+  }
+
+  /** The same, every call of which counts as asked until it is answered. */
+  #counted<Store extends object>(store: Store): Store {
+    const answered = () => void (this.#asked -= 1);
+    return new Proxy(store, {
+      get: (target, name) => {
+        const method = Reflect.get(target, name) as (...args: unknown[]) => Promise<unknown>;
+        return (...args: unknown[]) => {
+          this.#asked += 1;
+          const answer = method.apply(target, args);
+          answer.then(answered, answered);
+          return answer;
+        };
       },
     });
   }

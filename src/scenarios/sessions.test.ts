@@ -180,6 +180,35 @@ describe.each([1, 3])("on %i nodes", (nodes) => {
     }
   });
 
+  test("S2, S3: who hops from node to node while signals come misses none and gets none twice", async () => {
+    const place = await open({ nodes });
+    const [alice, bob, pair] = await place.pair();
+    let newest = bob;
+    let sent = 0;
+    const send = (count: number) => {
+      for (let n = 0; n < count; n += 1) alice.send(signal(pair, sent++));
+    };
+    const came: number[] = [];
+    const note = (message: ServerMessage) => void came.push((message as ReturnType<typeof signal>).data.n);
+    for (let hop = 0; hop < 12; hop += 1) {
+      if (hop % 2 === 0) await place.drop(newest);
+      send(3);
+      const next = await place.connect();
+      next.send({ type: "hello", resume: bob.welcome.resume });
+      send(3);
+      // What the older connection, if there is one, was sent is not sent again.
+      await newest.closed;
+      newest.inbox.forEach(note);
+      newest = next;
+      await next.next("welcome");
+      send(3);
+      while (came.length < sent) note(await next.next("signal"));
+      await next.nothing();
+      if (nodes > 1) came.sort((a, b) => a - b);
+      expect(came).toEqual(Array.from({ length: sent }, (_, n) => n));
+    }
+  });
+
   test("S3: what a client says before its welcome is answered after it, in order", async () => {
     const place = await open({ nodes });
     const forged = Buffer.alloc(32, 7).toString("base64url");

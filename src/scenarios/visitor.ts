@@ -1,10 +1,11 @@
+import type { Duplex } from "node:stream";
 import { WebSocket } from "ws";
 import type { ClientOptions } from "ws";
 import type { ClientMessage, Hello, ServerMessage, Welcome } from "../protocol/messages.ts";
 import { SUBPROTOCOL } from "../protocol/messages.ts";
 
 /** How long a test waits for what has to come. Nothing that works takes as long. */
-const PATIENCE_MS = 5_000;
+const PATIENCE_MS = 10_000;
 
 type Of<T extends ServerMessage["type"]> = Extract<ServerMessage, { type: T }>;
 
@@ -16,6 +17,8 @@ export interface Closed {
 /** A visitor in tests: a real WebSocket that speaks the protocol. What came and was not asked for stays in its inbox. */
 export class Visitor {
   readonly socket: WebSocket;
+  /** What is beneath it. */
+  stream!: Duplex;
   /** What came so far and was not taken by `next`, oldest first. `status` is left out unless `next` waits for it. */
   readonly inbox: ServerMessage[] = [];
   /** Resolves once the connection is over. */
@@ -27,6 +30,7 @@ export class Visitor {
 
   private constructor(socket: WebSocket) {
     this.socket = socket;
+    socket.on("upgrade", (answer) => (this.stream = answer.socket));
     socket.on("message", (data) => this.#receive(JSON.parse(String(data)) as ServerMessage));
     this.closed = new Promise((resolve) => {
       socket.on("close", (code, reason) => {
