@@ -1,0 +1,301 @@
+/** Several workers behind one port: the real executable, its processes, and the death of each kind of them. */
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { startTestRedis } from "../redis/test-server.ts";
+import { Visitor } from "./visitor.ts";
+
+const dist = (name: string): string => fileURLToPath(new URL(`../../dist/${name}`, import.meta.url));
+const EXECUTABLE = dist("chatrandom");
+const run = promisify(execFile);
+
+let folder: string;
+let cleanUp: (() => Promise<unknown> | unknown)[];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "chatrandom-workers-"));
+  cleanUp = [() => rmSync(folder, { recursive: true, force: true })];
+});
+afterEach(async () => {
+  for (const end of cleanUp.reverse()) await end();
+});
+
+interface Line {
+  level: string;
+  msg: string;
+  worker?: number;
+  pid?: number;
+  url?: string;
+}
+
+class Appliance {
+  readonly child: ChildProcess;
+  readonly lines: Line[] = [];
+  readonly ended: Promise<[code: number | null, signal: string | null]>;
+
+  constructor(command: readonly string[], args: readonly string[], env: Record<string, string> = {}) {
+    const [file, ...before] = command;
+    this.child = spawn(
+      file!,
+      [...before, ...args, "--port=0", "--host=127.0.0.1", `--data-dir=${folder}/data`, "--log-format=json"],
+      {
+        cwd: folder,
+        env: { PATH: process.env.PATH!, HOME: folder, ...env },
+        stdio: ["ignore", "ignore", "pipe"],
+      },
+    );
+    this.ended = once(this.child, "exit") as Promise<[number | null, string | null]>;
+    createInterface({ input: this.child.stderr! }).on("line", (line) => {
+      this.lines.push(JSON.parse(line) as Line);
+    });
+  }
+
+  static async start(...given: ConstructorParameters<typeof Appliance>): Promise<Appliance> {
+    const appliance = new Appliance(...given);
+    cleanUp.push(async () => {
+      if (appliance.child.exitCode === null && appliance.child.signalCode === null)
+        appliance.child.kill("SIGKILL");
+      await vi.waitUntil(() => appliance.processes.every(isGone), { timeout: 5_000 });
+    });
+    const isReady = vi.waitUntil(() => appliance.lines.find(({ msg }) => msg === "ready"), {
+      timeout: 30_000,
+    });
+    await Promise.race([isReady, appliance.ended]);
+    if (!appliance.url) throw new Error(`it ended:\n${JSON.stringify(appliance.lines, undefined, 1)}`);
+    return appliance;
+  }
+
+  get url(): string {
+    return this.lines.find(({ msg }) => msg === "ready")?.url ?? "";
+  }
+
+  /** Every worker that there ever was, oldest first. */
+  get workers(): { worker: number; pid: number }[] {
+    return this.lines.filter(({ msg }) => msg === "the worker is up") as { worker: number; pid: number }[];
+  }
+
+  /** Workers and Redis. */
+  get processes(): number[] {
+    return this.lines.filter(({ msg }) => msg.endsWith(" is up")).map(({ pid }) => pid!);
+  }
+
+  async metrics(): Promise<Map<string, number>> {
+    const text = await (await fetch(`${this.url}/metrics`)).text();
+    const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+    return new Map(
+      lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ")))]),
+    );
+  }
+
+  async visitor(resume?: string): Promise<Visitor> {
+    const visitor = await Visitor.connect(`${this.url.replace("http", "ws")}/ws`);
+    cleanUp.push(() => visitor.socket.terminate());
+    await visitor.hello(resume === undefined ? {} : { resume });
+    return visitor;
+  }
+
+  /** Two visitors in a pair. */
+  async pair(): Promise<Pair> {
+    const answerer = await this.visitor();
+    answerer.find();
+    await answerer.next("waiting");
+    const offerer = await this.visitor();
+    offerer.find();
+    const { pair } = await offerer.next("matched");
+    expect((await answerer.next("matched")).pair).toBe(pair);
+    return { id: pair, sides: [offerer, answerer] };
+  }
+}
+
+interface Pair {
+  id: string;
+  sides: [Visitor, Visitor];
+}
+
+const isGone = (pid: number): boolean => {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
+  } catch {
+    return true;
+  }
+};
+
+/** A signal each way, and nothing else. */
+async function expectToReach({ id, sides: [a, b] }: Pair): Promise<void> {
+  for (const [from, to] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    const n = randomBytes(4).toString("hex");
+    from.send({ type: "signal", pair: id, data: { n } });
+    expect(await to.next("signal")).toEqual({ type: "signal", pair: id, data: { n } });
+  }
+}
+
+const isOpen = ({ socket }: Visitor): boolean => socket.readyState === socket.OPEN;
+
+const PAIRS = 20;
+
+test("two workers are one place: matched across, one scrape; kill -9 of one ends no pair, of the supervisor leaves nothing", async () => {
+  const appliance = await Appliance.start([EXECUTABLE], ["serve", "--workers=2"]);
+  expect(appliance.workers.map(({ worker }) => worker).sort()).toEqual([0, 1]);
+  for (const { pid } of appliance.workers) {
+    // Nothing of what a worker is told stands where every user of the machine can read it.
+    expect(readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0")).toEqual([EXECUTABLE, "worker", ""]);
+  }
+
+  const pairs: Pair[] = [];
+  for (let n = 0; n < PAIRS; n += 1) pairs.push(await appliance.pair());
+  for (const pair of pairs) await expectToReach(pair);
+
+  // Whichever worker a scrape comes to, it tells of all.
+  for (let n = 0; n < 8; n += 1) {
+    const metrics = await appliance.metrics();
+    expect(metrics.get("chatrandom_workers_answered")).toBe(2);
+    expect(metrics.get("chatrandom_connections")).toBe(2 * PAIRS);
+    expect(metrics.get("chatrandom_pairs_active")).toBe(PAIRS);
+    expect(metrics.get('chatrandom_matches_total{mode="video"}')).toBe(PAIRS);
+    const [local, link] = ["local", "link"].map((way) =>
+      metrics.get(`chatrandom_signals_relayed_total{route="${way}"}`)!,
+    );
+    expect(local! + link!).toBe(2 * PAIRS);
+    // With so many pairs some are on one worker and some on two: one in a million runs it is otherwise.
+    expect(link).toBeGreaterThan(0);
+  }
+
+  // One worker dies.
+  const [victim, survivor] = appliance.workers as [{ pid: number; worker: number }, { pid: number }];
+  process.kill(victim.pid, "SIGKILL");
+  await vi.waitUntil(() => isGone(victim.pid), { timeout: 5_000 });
+  const visitors = pairs.flatMap(({ sides }) => sides);
+  await vi.waitUntil(() => visitors.some((visitor) => !isOpen(visitor)), { timeout: 5_000 });
+  // It starts again, while the other goes on.
+  await vi.waitUntil(() => appliance.workers.length === 3, { timeout: 20_000 });
+  expect(appliance.workers[2]!.worker).toBe(victim.worker);
+  expect(isGone(survivor.pid)).toBe(false);
+
+  const untouched = pairs.filter(({ sides }) => sides.every(isOpen));
+  const torn = pairs.filter(({ sides }) => !sides.every(isOpen));
+  expect(torn.length).toBeGreaterThan(0);
+  expect(torn.length).toBeLessThan(PAIRS);
+  for (const pair of untouched) await expectToReach(pair);
+  for (const { id, sides } of torn) {
+    for (const [n, side] of sides.entries()) {
+      if (isOpen(side)) continue;
+      // S3: the session goes on, in its pair, wherever it is resumed.
+      const { welcome } = (sides[n] = await appliance.visitor(side.welcome.resume));
+      expect(welcome).toMatchObject({ resumed: true, state: "paired", pair: id });
+    }
+  }
+  for (const pair of torn) await expectToReach(pair);
+  const metrics = await appliance.metrics();
+  expect(metrics.get("chatrandom_connections")).toBe(2 * PAIRS);
+  expect(metrics.get("chatrandom_worker_restarts_total")).toBe(1);
+  expect(metrics.get('chatrandom_matches_total{mode="video"}')).toBe(PAIRS);
+  expect(metrics.get('chatrandom_signals_relayed_total{route="local"}')).toBeGreaterThan(0);
+
+  // The supervisor dies: all end by themselves, also Redis.
+  appliance.child.kill("SIGKILL");
+  await vi.waitUntil(() => appliance.processes.every(isGone), { timeout: 3_000 });
+
+  // The next run takes over at once, and does not look for the workers of the last one.
+  const next = await Appliance.start([EXECUTABLE], ["serve", "--workers=2"]);
+  expect((await fetch(`${next.url}/readyz`)).status).toBe(200);
+  await expectToReach(await next.pair());
+  expect(readdirSync(join(folder, "data/redis")).filter((name) => /^w.{6}$/.test(name))).toHaveLength(1);
+});
+
+test.each(["SIGTERM", "SIGINT"] as const)(
+  "%s ends every process, exits 0 and leaves no socket",
+  async (signal) => {
+    const appliance = await Appliance.start([EXECUTABLE], ["serve", "--workers=2"]);
+    const { sides } = await appliance.pair();
+    appliance.child.kill(signal);
+    expect(await appliance.ended).toEqual([0, null]);
+    for (const { closed } of sides) expect((await closed).code).toBe(4400);
+    expect(appliance.processes.filter((pid) => !isGone(pid))).toEqual([]);
+    expect(readdirSync(join(folder, "data/redis"))).toEqual(["appendonlydir"]);
+    expect(appliance.lines.filter(({ level }) => !["info"].includes(level))).toEqual([]);
+  },
+);
+
+test("SIGHUP is the supervisor's: it says what has changed, and no worker ends", async () => {
+  const appliance = await Appliance.start([EXECUTABLE], ["serve", "--workers=2"]);
+  appliance.child.kill("SIGHUP");
+  await vi.waitUntil(() => appliance.lines.some(({ msg }) => msg.startsWith("SIGHUP: ")), { timeout: 5_000 });
+  for (const { pid } of appliance.workers) process.kill(pid, "SIGHUP");
+  const { sides } = await appliance.pair();
+  for (const side of sides) await side.nothing();
+  expect(appliance.workers.filter(({ pid }) => isGone(pid))).toEqual([]);
+});
+
+test("it runs from the bundle too", async () => {
+  const appliance = await Appliance.start(
+    [process.execPath, dist("server/chatrandom.cjs")],
+    ["serve", "--workers=2"],
+  );
+  expect(appliance.workers).toHaveLength(2);
+  await expectToReach(await appliance.pair());
+  appliance.child.kill("SIGTERM");
+  expect(await appliance.ended).toEqual([0, null]);
+});
+
+test("join runs workers too: nodes of the cluster like all others", async () => {
+  const redis = await startTestRedis();
+  cleanUp.push(() => redis.stop());
+  const secret = randomBytes(32).toString("hex");
+  const args = ["join", `--redis=${redis.url}`, "--link-port=0"];
+  const env = { CHATRANDOM_LINK_SECRET: secret };
+  const alone = await Appliance.start([EXECUTABLE], args, env);
+  const several = await Appliance.start([EXECUTABLE], [...args, "--workers=2"], env);
+  expect(several.workers).toHaveLength(2);
+  const waiting = await alone.visitor();
+  waiting.find();
+  await waiting.next("waiting");
+  const other = await several.visitor();
+  other.find();
+  const { pair } = await other.next("matched");
+  await waiting.next("matched");
+  await expectToReach({ id: pair, sides: [waiting, other] });
+});
+
+test("what keeps a worker from starting is one line, and the exit code is its own", async () => {
+  const refused = run(EXECUTABLE, ["join", "--redis=redis://127.0.0.1:1", "--workers=2", "--port=0"], {
+    env: {},
+  });
+  await expect(refused).rejects.toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/^chatrandom: join needs the cluster's link secret[^\n]*\n$/),
+  });
+});
+
+test("a port that somebody listens on is not shared with him, and nothing is left running", async () => {
+  const other = createServer();
+  await new Promise<void>(
+    (resolve) => void other.listen({ port: 0, host: "127.0.0.1", reusePort: true }, resolve),
+  );
+  cleanUp.push(() => other.close());
+  const { port } = other.address() as AddressInfo;
+  const args = ["serve", "--workers=2", `--port=${port}`, "--host=127.0.0.1", `--data-dir=${folder}/data`];
+  await expect(run(EXECUTABLE, args, { env: { CHATRANDOM_LOG_LEVEL: "warn" } })).rejects.toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(new RegExp(`^chatrandom: Port ${port} is in use already[^\n]*\n$`)),
+  });
+  expect(existsSync(join(folder, "data/redis/redis.sock"))).toBe(false);
+});
+
+test("nobody starts a worker by hand", async () => {
+  await expect(run(EXECUTABLE, ["worker"], { env: {} })).rejects.toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("--workers"),
+  });
+  expect((await run(EXECUTABLE, ["--help"], { env: {} })).stdout).not.toContain("chatrandom worker");
+});
