@@ -193,6 +193,48 @@ describe("leases", () => {
   });
 });
 
+describe("nodes that cannot be reached", () => {
+  test("M2, M7: their tickets are passed over, whoever else waits is found, and soon it is asked again", async () => {
+    const pool = await store.pool();
+    const find = { wish: wish() };
+    const carl = visitor(pool.matcher, "carl");
+    await ben(pool).find();
+    pool.now += 1;
+    const alone = waiting(await pool.matcher.find(holder("anna"), find, ["b", "c"]));
+    expect([alone.passed.unreachable, alone.retryIn]).toEqual([1, 1_000]);
+    await anna(pool).leave();
+    await carl.find({ mode: "text" });
+    const text = { wish: wish({ mode: "text" }) };
+    expect(matched(await pool.matcher.find(holder("anna"), text, ["b"])).match.partner.session).toBe("carl");
+    await anna(pool).leave();
+    expect(matched(await anna(pool).find()).match.partner.session).toBe("ben");
+  });
+
+  test("M2: nor does a match that is undone lead to the next visitor there", async () => {
+    const pool = await store.pool();
+    await ben(pool).find();
+    const { match } = matched(await anna(pool).find());
+    await visitor(pool.matcher, "dan", { node: "b" }).find();
+    const undone = await pool.matcher.undo(holder("anna"), match.pair, { wish: wish() }, ["b"]);
+    expect(waiting(undone).passed.unreachable).toBe(1);
+  });
+
+  test("census: every node with its load and how long it still holds its lease", async () => {
+    const pool = await store.pool({ lease: 5_000 });
+    await anna(pool).open();
+    await pool.matcher.renew("a", { online: 3, waiting: 1 });
+    pool.now += 2_000;
+    await pool.matcher.renew("b", { online: 4, waiting: 2 });
+    pool.now += 3_500;
+    expect((await pool.matcher.census(1)).nodes).toEqual([
+      { node: "a", lease: -500, online: 3, waiting: 1 },
+      { node: "b", lease: 1_500, online: 4, waiting: 2 },
+    ]);
+    await pool.matcher.retire("b");
+    expect((await pool.matcher.census(1)).nodes[1]).toEqual({ node: "b", lease: 0, online: 0, waiting: 0 });
+  });
+});
+
 describe("reap", () => {
   test("a living node is not reaped", async () => {
     const pool = await store.pool();

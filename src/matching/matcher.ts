@@ -49,6 +49,14 @@ export interface Census {
   waiting: Record<Mode, number>;
   /** Most wished first, at most `top`. */
   interests: { interest: string; waiting: number }[];
+  nodes: NodeLoad[];
+}
+
+/** A node that has a lease, or that had one and still has sessions. Its numbers are those of its last `renew`. */
+export interface NodeLoad extends Counts {
+  node: string;
+  /** For how many ms it still holds its lease; 0 or less when that ran out. */
+  lease: number;
 }
 
 export interface Matcher {
@@ -76,14 +84,15 @@ export interface Matcher {
    * Asks for a partner; changes the wish of a waiting ticket, which keeps its place (M5, M6); leaves a pair and asks
    * in one step (Next). Calling it again with the same wish is how relaxation takes effect. A session that the store
    * has lost is recorded anew.
+   * @param avoid nodes that the caller's cannot reach now. Their tickets are passed over, and asked for again soon.
    */
-  find(holder: Holder, find: Find): Promise<Outcome>;
+  find(holder: Holder, find: Find, avoid?: readonly string[]): Promise<Outcome>;
 
   /**
    * Undoes a match whose other side could not be reached (M2): as `find`, with the ticket back at its original place,
    * and without the two counting as recent partners. Does nothing but `find` when the pair is over already.
    */
-  undo(holder: Holder, pair: string, find: Find): Promise<Outcome>;
+  undo(holder: Holder, pair: string, find: Find, avoid?: readonly string[]): Promise<Outcome>;
 
   /** The connection is lost: the ticket leaves the pool but keeps its place for a `find` within the grace. */
   absent(holder: Holder): Promise<void>;
@@ -119,7 +128,7 @@ export interface Matcher {
    */
   reap(node: string): Promise<{ orphans: Orphan[]; more: boolean }>;
 
-  /** The pool in numbers, for `status`. */
+  /** The pool and the nodes in numbers, for `status`. */
   census(top: number): Promise<Census>;
 }
 

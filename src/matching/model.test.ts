@@ -26,8 +26,9 @@ const deviceOf = (session: string): string => (session === "s5" ? "d4" : session
 
 type Command =
   | { do: "open" | "leave" | "end" | "absent"; who: string; stale: boolean }
-  | { do: "retry" | "restore"; who: string; stale: boolean }
-  | { do: "find" | "undo"; who: string; stale: boolean; wish: Wish; pair: Which }
+  | { do: "retry"; who: string; stale: boolean; avoid: string[] }
+  | { do: "restore"; who: string; stale: boolean }
+  | { do: "find" | "undo"; who: string; stale: boolean; wish: Wish; pair: Which; avoid: string[] }
   | { do: "block"; who: string; stale: boolean; pair: Which }
   | { do: "resume"; who: string; node: string }
   | { do: "pass"; ms: number }
@@ -46,6 +47,10 @@ const wish: fc.Arbitrary<Wish> = fc.record({
 });
 const who = fc.constantFrom(...SESSIONS);
 const node = fc.constantFrom(...NODES);
+const avoid: fc.Arbitrary<string[]> = fc.oneof(
+  { weight: 4, arbitrary: fc.constant<string[]>([]) },
+  subset(NODES),
+);
 const stale = fc.oneof({ weight: 19, arbitrary: fc.constant(false) }, fc.constant(true));
 const which = fc.constantFrom<Which[]>("current", "current", "none", "previous");
 const ms = fc.oneof(
@@ -55,10 +60,10 @@ const ms = fc.oneof(
 const only = <const T extends string>(...names: T[]) => fc.constantFrom(...names);
 const weighted = (weight: number, arbitrary: fc.Arbitrary<Command>) => ({ weight, arbitrary });
 const command = fc.oneof(
-  weighted(120, fc.record({ do: only("find"), who, stale, wish, pair: which })),
-  weighted(40, fc.record({ do: only("retry"), who, stale })),
+  weighted(120, fc.record({ do: only("find"), who, stale, wish, pair: which, avoid })),
+  weighted(40, fc.record({ do: only("retry"), who, stale, avoid })),
   weighted(50, fc.record({ do: only("pass"), ms })),
-  weighted(15, fc.record({ do: only("undo"), who, stale, wish, pair: which })),
+  weighted(15, fc.record({ do: only("undo"), who, stale, wish, pair: which, avoid })),
   weighted(20, fc.record({ do: only("leave", "absent", "open", "end"), who, stale })),
   weighted(15, fc.record({ do: only("restore"), who, stale })),
   weighted(30, fc.record({ do: only("block"), who, stale, pair: which })),
@@ -157,7 +162,9 @@ class Play {
         break;
       case "retry": {
         const find = this.#asked.get(command.who);
-        if (find) this.#hear(command.who, await this.both(text, (m) => m.find(this.#holder(command), find)));
+        if (!find) break;
+        const ask = (m: Matcher) => m.find(this.#holder(command), find, command.avoid);
+        this.#hear(command.who, await this.both(text, ask));
         break;
       }
       case "block": {
@@ -183,14 +190,18 @@ class Play {
   }
 
   async #find(command: Extract<Command, { do: "find" | "undo" }>, text: string): Promise<void> {
-    const [holder, pair] = [this.#holder(command), this.#pair(command)];
+    const [holder, pair, { avoid }] = [this.#holder(command), this.#pair(command), command];
     const since = this.#asked.get(command.who)?.since;
     if (command.do === "undo") {
       const find: Find = { wish: command.wish, since };
-      this.#hear(command.who, await this.both(text, (m) => m.undo(holder, pair ?? "none", find)), find);
+      this.#hear(
+        command.who,
+        await this.both(text, (m) => m.undo(holder, pair ?? "none", find, avoid)),
+        find,
+      );
     } else {
       const find: Find = { wish: command.wish, since, leaving: pair };
-      this.#hear(command.who, await this.both(text, (m) => m.find(holder, find)), find);
+      this.#hear(command.who, await this.both(text, (m) => m.find(holder, find, avoid)), find);
     }
   }
 

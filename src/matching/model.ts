@@ -41,6 +41,7 @@ export interface ModelOptions {
 }
 
 const HEAL = 30_000;
+const UNREACHABLE = 1_000;
 const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 const shared = (mine: readonly string[], theirs: readonly string[]): string[] =>
   mine.filter((one) => theirs.includes(one));
@@ -103,12 +104,12 @@ export class ModelMatcher implements Matcher {
     return "held";
   }
 
-  async undo(holder: Holder, pair: string, find: Find): Promise<Outcome> {
-    return this.find(holder, find, pair);
+  async undo(holder: Holder, pair: string, find: Find, avoid?: readonly string[]): Promise<Outcome> {
+    return this.find(holder, find, avoid, pair);
   }
 
   /** @param undoing the pair that was not to be (M2); only `undo` gives it */
-  async find(holder: Holder, find: Find, undoing?: string): Promise<Outcome> {
+  async find(holder: Holder, find: Find, avoid: readonly string[] = [], undoing?: string): Promise<Outcome> {
     const [now, rules] = [this.#now, this.#rules];
     if (!this.#isAlive(holder.node)) return { kind: "fenced" };
     const known = this.#held(holder);
@@ -146,7 +147,7 @@ export class ModelMatcher implements Matcher {
     };
     ticket.insists = insists;
 
-    const passed = { device: 0, blocked: 0, recent: 0, gone: 0 };
+    const passed = { device: 0, blocked: 0, recent: 0, gone: 0, unreachable: 0 };
     let chosen: Session | undefined;
     let relented: Session | undefined;
     let retryIn = HEAL;
@@ -157,6 +158,9 @@ export class ModelMatcher implements Matcher {
       if (!this.#isAlive(other.node)) {
         passed.gone++;
         delete other.ticket!.insists;
+      } else if (avoid.includes(other.node)) {
+        passed.unreachable++;
+        retryIn = Math.min(retryIn, UNREACHABLE);
       } else if (other.device === me.device) {
         passed.device++;
       } else if (apart > 0) {
@@ -269,11 +273,10 @@ export class ModelMatcher implements Matcher {
   async renew(node: string, counts: Counts): ReturnType<Matcher["renew"]> {
     const heldSince = this.#isAlive(node) ? this.#leases.get(node)!.since : this.#now;
     this.#leases.set(node, { since: heldSince, until: this.#now + this.#rules.lease, counts });
-    const known = [...this.#leases].sort(([a, x], [b, y]) => x.until - y.until || byName(a, b));
     const total = { online: 0, waiting: 0 };
     const nodes: string[] = [];
     const dead: string[] = [];
-    for (const [name, lease] of known) {
+    for (const [name, lease] of this.#known()) {
       if (this.#isAlive(name)) {
         nodes.push(name);
         total.online += lease.counts.online;
@@ -289,7 +292,7 @@ export class ModelMatcher implements Matcher {
 
   async retire(node: string): Promise<void> {
     const lease = this.#leases.get(node);
-    if (lease) lease.until = this.#now;
+    if (lease) Object.assign(lease, { until: this.#now, counts: { online: 0, waiting: 0 } });
   }
 
   async reap(node: string): ReturnType<Matcher["reap"]> {
@@ -327,11 +330,20 @@ export class ModelMatcher implements Matcher {
     const interests = [...wished]
       .map(([interest, count]) => ({ interest, waiting: count }))
       .sort((a, b) => b.waiting - a.waiting || byName(b.interest, a.interest));
-    return { waiting, interests: interests.slice(0, top) };
+    const nodes = this.#known().map(([node, { until, counts }]) => ({
+      node,
+      lease: until - this.#now,
+      ...counts,
+    }));
+    return { waiting, interests: interests.slice(0, top), nodes };
   }
 
   get #now(): number {
     return this.#options.now();
+  }
+
+  #known(): [string, Lease][] {
+    return [...this.#leases].sort(([a, x], [b, y]) => x.until - y.until || byName(a, b));
   }
 
   #isAlive(node: string): boolean {

@@ -89,12 +89,12 @@ export class RedisMatcher implements Matcher {
     return (await this.#run(restore, session, node, epoch, device, ...pair)) as Restored;
   }
 
-  find(holder: Holder, wanted: Find): Promise<Outcome> {
-    return this.#find(holder, wanted, "");
+  find(holder: Holder, wanted: Find, avoid?: readonly string[]): Promise<Outcome> {
+    return this.#find(holder, wanted, "", avoid);
   }
 
-  undo(holder: Holder, pair: string, wanted: Find): Promise<Outcome> {
-    return this.#find(holder, wanted, pair);
+  undo(holder: Holder, pair: string, wanted: Find, avoid?: readonly string[]): Promise<Outcome> {
+    return this.#find(holder, wanted, pair, avoid);
   }
 
   async absent({ session, node, epoch }: Holder): Promise<void> {
@@ -139,15 +139,26 @@ export class RedisMatcher implements Matcher {
   }
 
   async census(top: number): Promise<Census> {
-    const reply = (await this.#run(census, top)) as string[];
+    const reply = await this.#run(census, top);
+    const [video, text, wished, known] = reply as [string, string, string[], (string | number)[]];
     const interests: Census["interests"] = [];
-    for (let at = 2; at < reply.length; at += 2) {
-      interests.push({ interest: reply[at]!, waiting: Number(reply[at + 1]) });
+    for (let at = 0; at < wished.length; at += 2) {
+      interests.push({ interest: wished[at]!, waiting: Number(wished[at + 1]) });
     }
-    return { waiting: { video: Number(reply[0]), text: Number(reply[1]) }, interests };
+    const nodes: Census["nodes"] = [];
+    for (let at = 0; at < known.length; at += 4) {
+      const [lease, online, waiting] = known.slice(at + 1, at + 4).map(Number) as [number, number, number];
+      nodes.push({ node: String(known[at]), lease, online, waiting });
+    }
+    return { waiting: { video: Number(video), text: Number(text) }, interests, nodes };
   }
 
-  async #find(holder: Holder, { wish, leaving, since }: Find, undoing: string): Promise<Outcome> {
+  async #find(
+    holder: Holder,
+    { wish, leaving, since }: Find,
+    undoing: string,
+    avoid: readonly string[] = [],
+  ): Promise<Outcome> {
     const { interestsAfter, languagesAfter, recentAfter } = this.#rules;
     const reply = await this.#run(
       find,
@@ -166,6 +177,7 @@ export class RedisMatcher implements Matcher {
       languagesAfter,
       recentAfter,
       this.#newPair(),
+      avoid.join("\n"),
     );
     return readOutcome(reply as FindReply);
   }
@@ -188,7 +200,7 @@ type MatchReply = [
   language: string,
 ];
 type LeftReply = [pair: string, session: string, node: string] | [];
-type PassedReply = [device: number, blocked: number, recent: number, gone: number];
+type PassedReply = [device: number, blocked: number, recent: number, gone: number, unreachable: number];
 type FindReply =
   | ["fenced" | "superseded"]
   | ["claimed", MatchReply]
@@ -219,8 +231,8 @@ function readOutcome(reply: FindReply): Outcome {
 
 function readRest(ended: LeftReply, why: PassedReply): { left?: Left; passed: PassedOver } {
   const left = readLeft(ended);
-  const [device, blocked, recent, gone] = why;
-  return { ...(left && { left }), passed: { device, blocked, recent, gone } };
+  const [device, blocked, recent, gone, unreachable] = why;
+  return { ...(left && { left }), passed: { device, blocked, recent, gone, unreachable } };
 }
 
 function readRelaxed(gave: number): Relaxation[] {

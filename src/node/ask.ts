@@ -1,8 +1,16 @@
-/** A session's call as a question to the matcher. Rejects when the store cannot be reached. */
+/**
+ * A session's call as a question to the matcher. Rejects when the store cannot be reached.
+ * `avoid` names the nodes whose visitors cannot be told of a match now.
+ */
 import type { Holder, Matcher } from "../matching/matcher.ts";
 import type { Answer, Call } from "../session/session.ts";
 
-export async function ask(matcher: Matcher, holder: Holder, call: Call): Promise<Answer> {
+export async function ask(
+  matcher: Matcher,
+  holder: Holder,
+  call: Call,
+  avoid: () => readonly string[],
+): Promise<Answer> {
   switch (call.name) {
     case "open":
       await matcher.open(holder);
@@ -13,9 +21,9 @@ export async function ask(matcher: Matcher, holder: Holder, call: Call): Promise
     case "restore":
       return { name: "restore", restored: await matcher.restore(holder, call.match) };
     case "find":
-      return { name: "find", outcome: await matcher.find(holder, call.find) };
+      return { name: "find", outcome: await matcher.find(holder, call.find, avoid()) };
     case "undo":
-      return { name: "undo", outcome: await matcher.undo(holder, call.pair, call.find) };
+      return { name: "undo", outcome: await matcher.undo(holder, call.pair, call.find, avoid()) };
     case "leave":
       return { name: "leave", left: await matcher.leave(holder) };
     case "end":

@@ -224,7 +224,9 @@ export class Sessions {
     const { id: session, device, epoch } = seat.session;
     let answer: Answer;
     try {
-      answer = await ask(matcher, { session, device, epoch, node: this.#parts.id }, call);
+      answer = await ask(matcher, { session, device, epoch, node: this.#parts.id }, call, () =>
+        this.#silent(),
+      );
     } catch (error) {
       metrics.storeFailed(call.name);
       log.debug({ err: error, call: call.name }, "the store did not answer");
@@ -239,6 +241,12 @@ export class Sessions {
       if (outcome.kind === "fenced") this.#events.onFenced();
     }
     this.dispatch(seat, { type: "answer", answer });
+  }
+
+  /** Nodes that this one and they do not hear each other: a match with a visitor there would have to be undone. */
+  #silent(): string[] {
+    const peers = this.#parts.link.peers().filter(({ state }) => state !== "up");
+    return peers.map(({ node }) => node);
   }
 
   async #report(seat: Seat, effect: Extract<Effect, { do: "report" }>): Promise<void> {

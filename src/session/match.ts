@@ -40,6 +40,8 @@ export interface PassedOver {
   recent: number;
   /** Tickets of a dead node, dropped on the way. */
   gone: number;
+  /** Tickets of a node that the asking one cannot reach now. */
+  unreachable: number;
 }
 
 export type Outcome =

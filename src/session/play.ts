@@ -9,7 +9,7 @@ export const STRANGER: Partner = { session: "stranger", node: "n2" };
 export const TEXT: Wish = { mode: "text", interests: [], languages: [], strict: false };
 export const VIDEO: Wish = { ...TEXT, mode: "video" };
 
-const NOBODY_PASSED = { device: 0, blocked: 0, recent: 0, gone: 0 };
+const NOBODY_PASSED = { device: 0, blocked: 0, recent: 0, gone: 0, unreachable: 0 };
 
 export const match = (pair: string, more: Partial<Match> = {}): Match => ({
   pair,

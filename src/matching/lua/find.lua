@@ -7,13 +7,14 @@
 -- ARGV[11..14]  the wish: mode, interests and languages (one a line each), '1' if strict or ''
 -- ARGV[15..17]  interestsAfter, languagesAfter, recentAfter in ms
 -- ARGV[18]      a fresh pair id
+-- ARGV[19]      nodes that the asking one cannot reach, one a line
 --
 -- Returns one of
 --   fenced | superseded
 --   claimed  match
 --   matched  waited partnerWaited match left passed
 --   waiting  since retryIn relaxed left passed
--- where match is as of matchOf, left { pair, partner, node } or {}, passed { device, blocked, recent, gone } and
+-- where match is as of matchOf, left { pair, partner, node } or {}, passed { device, blocked, recent, gone, unreachable } and
 -- relaxed the sum of 1 (interests), 2 (languages), 4 (recent)
 
 local session, node, epoch, device = ARGV[4], ARGV[5], tonumber(ARGV[6]), ARGV[7]
@@ -24,6 +25,8 @@ local recentFor, recentAfter = tonumber(ARGV[2]), tonumber(ARGV[17])
 local HEAD, MOST, DROPS = 32, 4096, 8
 -- A ticket asks again at least this often, so that one that was lost by any accident heals.
 local HEAL = 30000
+-- While tickets are passed over because the link to their node is down, it asks so often whether it is up again.
+local UNREACHABLE = 1000
 
 if not alive(node) then return { 'fenced' } end
 local mine, superseded = held(session, node, epoch)
@@ -105,7 +108,9 @@ local function better(a, b)
   return a < b
 end
 
-local sameDevice, blocked, recent, gone = 0, 0, 0, 0
+local sameDevice, blocked, recent, gone, unreachable = 0, 0, 0, 0, 0
+local avoid = {}
+for other in string.gmatch(ARGV[19], '[^\n]+') do avoid[other] = true end
 local fallback, fallbackRecord
 local living = { [node] = true }
 local myBlocks, myRecents = base .. 'b:' .. device, base .. 'r:' .. device
@@ -133,6 +138,11 @@ local function take(candidate)
       unfile(candidate, theirs)
       write(candidate, theirs)
     end
+    return nil
+  end
+  if avoid[home] then
+    unreachable = unreachable + 1
+    retryIn = math.min(retryIn, UNREACHABLE)
     return nil
   end
   if other == device then
@@ -202,7 +212,7 @@ if chosen then
   pairUp(mine, ARGV[18], chosen, 'offerer', both, language)
   mine.mode, mine.interests, mine.languages, mine.strict, mine.since = mode, interests, languages, strict, since
   write(session, mine)
-  return { 'matched', waited, now - theirs.since, matchOf(mine, theirs), left, { sameDevice, blocked, recent, gone } }
+  return { 'matched', waited, now - theirs.since, matchOf(mine, theirs), left, { sameDevice, blocked, recent, gone, unreachable } }
 end
 
 local sameWish = mine.filed and mine.mode == mode and mine.strict == strict
@@ -225,4 +235,4 @@ if recentGave then
   local newest = call('ZRANGE', myRecents, -1, -1, 'WITHSCORES')[2]
   if newest and newest + recentFor > now then relaxed = relaxed + 4 end
 end
-return { 'waiting', since, math.max(1, math.ceil(retryIn)), relaxed, left, { sameDevice, blocked, recent, gone } }
+return { 'waiting', since, math.max(1, math.ceil(retryIn)), relaxed, left, { sameDevice, blocked, recent, gone, unreachable } }
