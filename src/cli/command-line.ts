@@ -10,6 +10,7 @@ import { config } from "./config.ts";
 import { refuseFlags } from "./flags.ts";
 import { join } from "./join.ts";
 import { serve } from "./serve.ts";
+import { status } from "./status.ts";
 import { version } from "./version.ts";
 import { worker } from "./worker.ts";
 import { WrongUse } from "./wrong-use.ts";
@@ -20,6 +21,7 @@ export async function runCommandLine(args: readonly string[], caller: Caller): P
   const commands = [
     serve(caller, (ended) => (code = ended)),
     join(caller, (ended) => (code = ended)),
+    status(caller),
     config(caller),
     version(caller),
     completion(caller),

@@ -15,14 +15,14 @@ const COMMON = ["help", "h", "version"];
  * Values stay texts here: the loader judges flags, variables and the file alike, in better words than yargs has.
  * `completing` lets shells complete the few words that an option allows.
  */
-export function withOptions(yargs: Argv, completing: boolean): Argv {
+export function withOptions(yargs: Argv, completing: boolean, only: readonly Key[] = keys): Argv {
   yargs.option("config", {
     type: "string",
     requiresArg: true,
     group: "Options:",
     description: `The TOML file with options; without one, ./${DEFAULT_FILE} if it is there`,
   });
-  for (const key of keys) {
+  for (const key of only) {
     if (isSecret(key)) continue;
     const { type, doc, defaultDoc, default: value }: Option = options[key];
     const shown = defaultDoc ?? type.format(value);
@@ -50,14 +50,23 @@ export const firstSentence = (doc: string): string => /^.*?(?=\.( |$)|: )/.exec(
 /** What yargs found; `command` is the words that chose the command, such as `config show`. */
 export type Found = Record<string, unknown> & { _: (string | number)[] };
 
-/** The flags of a command that takes all options. Throws a `WrongUse` when something else was given. */
-export function givenFlags(argv: Found, command: string): Record<string, string[]> {
+/**
+ * The flags of a command that takes all options, or `only` some, beside flags of its `own`, which are left out. Throws a
+ * `WrongUse` when something else was given.
+ */
+export function givenFlags(
+  argv: Found,
+  command: string,
+  only: readonly Key[] = keys,
+  own: readonly string[] = [],
+): Record<string, string[]> {
   refuseWords(argv, command);
   const flags: Record<string, string[]> = {};
   for (const name of flagNames(argv)) {
+    if (own.includes(name)) continue;
     const key = keyOfFlag.get(name);
-    if (key === undefined && name !== "config")
-      throw unknownFlag(name, [...keyOfFlag.keys(), "config", "help"]);
+    const known = key === undefined ? name === "config" : only.includes(key) || isSecret(key);
+    if (!known) throw unknownFlag(name, [...only.map(flagOf), "config", "help", ...own]);
     if (key !== undefined && isSecret(key)) {
       throw new WrongUse(
         `--${name} is a secret and no flag: every process of this machine could read it. ` +

@@ -146,8 +146,8 @@ async function endLeftOvers(
     );
 }
 
-/** Whether a Redis answers there; false also while it loads its data. */
-function answers(path: string): Promise<boolean> {
+/** Whether a Redis answers there; false also while it loads its data. Waits for ever unless `within` ms are given. */
+function answers(path: string, within = 0): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path, () => socket.write("PING\r\n"));
     const done = (answer: boolean) => {
@@ -157,7 +157,18 @@ function answers(path: string): Promise<boolean> {
     socket.once("data", (data) => done(data.toString().startsWith("+PONG")));
     socket.once("error", () => done(false));
     socket.once("close", () => done(false));
+    socket.setTimeout(within, () => done(false));
   });
+}
+
+/**
+ * The socket of the embedded Redis that runs on a data directory now; undefined when none answers there. Nothing is
+ * made or changed.
+ */
+export async function findEmbeddedRedis(dataDir: string): Promise<string | undefined> {
+  if (!existsSync(dataDir)) return undefined;
+  for (const path of socketPaths(realpathSync(dataDir))) if (await answers(path, 2_000)) return path;
+  return undefined;
 }
 
 /**

@@ -42,6 +42,11 @@ export function reasonOf(error: Error | undefined, address: RedisAddress): Reaso
       "its certificate is not trusted: name the file with that of its authority in NODE_EXTRA_CA_CERTS",
     );
   if (/altnames/i.test(message)) return final("its certificate is for another name than that of the address");
+  if (tls && code === "ETIMEDOUT")
+    return {
+      text: "it does not answer, as one does that speaks no TLS: try redis instead of rediss",
+      final: false,
+    };
   const closed = message === "" || message === "Connection is closed." || /ECONNRESET|EPIPE/.test(message);
   if (closed && !tls && address.kind !== "socket")
     return { text: "it closes the connection, as one does that wants TLS: try rediss", final: false };

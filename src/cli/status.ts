@@ -1,0 +1,89 @@
+/** `chatrandom status`: the nodes of a cluster or of one appliance, their load, and the pool, in numbers. */
+import type { CommandModule } from "yargs";
+import { loadConfig } from "../config/load.ts";
+import type { Status } from "../status.ts";
+import type { Caller } from "./caller.ts";
+import { givenFlags, withOptions } from "./flags.ts";
+import { WrongUse } from "./wrong-use.ts";
+
+const KEYS = ["redis", "data_dir"] as const;
+
+export const status = ({ env, out, completing }: Caller): CommandModule => ({
+  command: "status",
+  describe: "Show the nodes, their load, and who waits for what, in numbers",
+  builder: (yargs) =>
+    withOptions(yargs, completing, KEYS)
+      .option("json", { type: "boolean", group: "Options:", description: "Print JSON, for programs" })
+      .example("$0 status", "Of chatrandom serve on this machine")
+      .example("$0 status --redis redis://10.0.0.1 --json", "Of the cluster that shares this Redis"),
+  handler: async (argv) => {
+    const flags = givenFlags(argv, "status", KEYS, ["json"]);
+    if (flags.redis && flags["data-dir"])
+      throw new WrongUse("--redis is for a cluster and --data-dir for chatrandom serve: give one of them");
+    const { config } = loadConfig({ flags, env, files: true });
+    // Loaded here, so that other commands start without its weight.
+    const { readStatus } = await import("../status.ts");
+    const byRedis = config.redis !== "" && !flags["data-dir"];
+    const found = await readStatus(byRedis ? { redis: config.redis } : { dataDir: config.data_dir });
+    out(argv.json ? `${harmless(JSON.stringify(found, null, 2))}\n` : shownStatus(found));
+  },
+});
+
+/** For people; what strangers wrote does nothing to their terminal. */
+export function shownStatus({ nodes, pool, total }: Status): string {
+  const sections = [
+    table(
+      ["node", "machine", "version", "link", "#online", "#waiting", "#lease"],
+      nodes.map(({ id, machine, version, endpoint, online, waiting, lease }) => [
+        id,
+        machine,
+        version,
+        endpoint,
+        String(online),
+        String(waiting),
+        lease > 0 ? `${(lease / 1_000).toFixed(1)} s` : "ran out",
+      ]),
+    ),
+    table(
+      ["mode", "#waiting"],
+      [
+        ["video", String(pool.video)],
+        ["text", String(pool.text)],
+      ],
+    ),
+  ];
+  if (pool.interests.length > 0) {
+    const rows = pool.interests.map(({ interest, waiting }) => [interest, String(waiting)]);
+    sections.push(table(["interest", "#waiting"], rows));
+  }
+  const count = `${total.nodes} ${total.nodes === 1 ? "node" : "nodes"}`;
+  sections.push(`${count}, ${total.online} online, ${total.waiting} waiting\n`);
+  return sections.join("\n");
+}
+
+/** Columns whose title begins with # hold numbers, which end at one line. */
+function table(titles: readonly string[], rows: readonly (readonly string[])[]): string {
+  const cells = [
+    titles.map((title) => title.replace("#", "").toUpperCase()),
+    ...rows.map((row) => row.map((cell) => (cell === "" ? "-" : harmless(cell)))),
+  ];
+  const widths = titles.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));
+  const line = (row: readonly string[]): string =>
+    row
+      .map((cell, column) =>
+        titles[column]!.startsWith("#") ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!),
+      )
+      .join("  ")
+      .trimEnd();
+  return `${cells.map(line).join("\n")}\n`;
+}
+
+/** Control and format characters, but for the line breaks of JSON, as they are written in JSON. */
+const harmless = (text: string): string =>
+  text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
+    character === "\n"
+      ? character
+      : [...Array(character.length).keys()]
+          .map((at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, "0")}`)
+          .join(""),
+  );
