@@ -16,9 +16,10 @@
 import type { Mode, Role } from "../../src/protocol/messages.ts";
 import { Bucket } from "./bucket.ts";
 import type { CallSignal, Candidate } from "./call-signal.ts";
-import { isSdp, MAX_CANDIDATES_PER_SIGNAL, parseCallSignal } from "./call-signal.ts";
+import { isSdp, parseCallSignal } from "./call-signal.ts";
 import type { Clock } from "./clock.ts";
 import type { Kind, Peer } from "./peer.ts";
+import { Trickle } from "./trickle.ts";
 
 export type CallState = "new" | "connecting" | "connected" | "interrupted" | "failed" | "closed";
 
@@ -60,8 +61,14 @@ const REBUILD_MS = 2_000;
 /** Without a connection for so long it is fair to say that there is no way; and for so long, to try no more. */
 export const FAILED_AFTER_MS = 25_000;
 const GIVE_UP_MS = 120_000;
-const GATHERING_MS = 20;
-const MAX_EARLY_CANDIDATES = 64;
+/**
+ * A connection may call itself connected and carry nothing: so it is, now and then, one way between different browsers
+ * after an ICE restart. So each page sends a beat, and one that has heard it and then does not for so long says so.
+ */
+export const BEAT_MS = 2_000;
+export const SILENT_MS = 10_000;
+/** Candidates that came before the offer they belong to. */
+const MAX_EARLY_SIGNALS = 8;
 
 export class Call {
   readonly pair: string;
@@ -76,11 +83,12 @@ export class Call {
   #troubledAt = 0;
   #reachable = true;
   #early: { candidates: Candidate[]; generation: number }[] = [];
+  readonly #trickle: Trickle;
   /** Descriptions cost work, so a stranger gets a bounded amount of it. */
   readonly #patience: Bucket;
-  #gatheredLater: Candidate[] = [];
-  #gathering = false;
-  #stopGathering = () => {};
+  /** When the current connection brought the last beat; null before the first. */
+  #heardAt: number | null = null;
+  #stopBeat = () => {};
   #stopWatch = () => {};
   #stopTrouble = () => {};
   #stopVerdict = () => {};
@@ -96,6 +104,9 @@ export class Call {
     this.#clock = setup.clock;
     this.#generation = setup.generation ?? 0;
     this.#patience = new Bucket(setup.clock, 8, 0.5);
+    this.#trickle = new Trickle(setup.clock, (candidates) =>
+      setup.events.signal({ candidates, generation: this.#generation }),
+    );
   }
 
   get state(): CallState {
@@ -132,7 +143,8 @@ export class Call {
     const { generation } = signal;
     if ("candidates" in signal) {
       if (generation === this.#generation) this.#peer?.addCandidates(signal.candidates);
-      else if (generation > this.#generation) this.#keepEarly(signal);
+      else if (generation > this.#generation && this.#early.length < MAX_EARLY_SIGNALS)
+        this.#early.push(signal);
     } else if ("restart" in signal) {
       if (this.role === "offerer") this.#asked(signal.restart, generation);
     } else if (this.role === "answerer") {
@@ -242,13 +254,6 @@ export class Call {
     }
   }
 
-  #keepEarly(signal: { candidates: Candidate[]; generation: number }): void {
-    const kept = this.#early.reduce((sum, { candidates }) => sum + candidates.length, 0);
-    if (this.role === "answerer" && kept + signal.candidates.length <= MAX_EARLY_CANDIDATES) {
-      this.#early.push(signal);
-    }
-  }
-
   // Both sides
 
   /** Makes `ready`, or a new peer, the current one. Null when the browser refuses: the watchdog tries again. */
@@ -268,9 +273,10 @@ export class Call {
     this.#peer = peer;
     const { events } = this.#setup;
     peer.listen({
-      candidates: (candidates) => this.#gathered(candidates),
+      candidates: (candidates) => this.#trickle.add(candidates),
       state: (state) => this.#moved(state),
       stream: (stream) => events.stream(stream),
+      beat: () => (this.#heardAt = this.#clock.now()),
     });
     events.channel(peer.channel);
     return peer;
@@ -279,25 +285,10 @@ export class Call {
   #closePeer(): void {
     const peer = this.#peer;
     this.#peer = null;
-    this.#gatheredLater = [];
-    this.#stopGathering();
-    this.#stopGathering = () => {};
-    this.#gathering = false;
+    this.#heardAt = null;
+    this.#stopBeat();
+    this.#trickle.clear();
     peer?.retire(this.#clock);
-  }
-
-  /** The first candidate goes at once, those that come on its heels together: fewer messages for everybody. */
-  #gathered(candidates: Candidate[]): void {
-    this.#gatheredLater.push(...candidates);
-    if (!this.#gathering) this.#sendGathered();
-  }
-
-  #sendGathered(): void {
-    const candidates = this.#gatheredLater.splice(0, MAX_CANDIDATES_PER_SIGNAL);
-    this.#gathering = candidates.length > 0;
-    if (!this.#gathering) return;
-    this.#setup.events.signal({ candidates, generation: this.#generation });
-    this.#stopGathering = this.#clock.after(GATHERING_MS, () => this.#sendGathered());
   }
 
   /** The current connection changed; a closed one tells nothing (see peer.ts). */
@@ -307,6 +298,7 @@ export class Call {
       this.#stopWatch();
       this.#stopVerdict();
       if (this.#granting === "ice") this.#stopGranting(); // both noticed, and one restart has healed both
+      this.#beat();
       this.#enter("connected");
     } else if (state === "disconnected" || state === "failed") {
       const patience = state === "failed" ? FAILED_MS : DISCONNECTED_MS;
@@ -314,6 +306,25 @@ export class Call {
     } else if (state === "connecting" && this.#state === "connected") {
       this.#watch(); // ICE restarts: it may take its time, not all time
     }
+  }
+
+  get #alive(): boolean {
+    const silent = this.#heardAt === null ? 0 : this.#clock.now() - this.#heardAt;
+    return this.#peer?.state === "connected" && silent < SILENT_MS;
+  }
+
+  #beat(): void {
+    this.#peer?.beat();
+    this.#stopBeat();
+    this.#stopBeat = this.#clock.after(BEAT_MS, () => {
+      this.#beat();
+      if (this.#state === "connected" && this.#peer?.state === "connected" && !this.#alive) {
+        this.#interrupt();
+        this.#anew();
+      } else if (this.#state === "interrupted" && this.#alive) {
+        this.#moved("connected"); // an ICE restart need not show: the old way may have stayed open meanwhile
+      }
+    });
   }
 
   #troubled(): void {
@@ -340,8 +351,7 @@ export class Call {
   }
 
   #stuck(): void {
-    // An ICE restart need not show: the old way may have stayed open until the new one was.
-    if (this.#peer?.state === "connected") return this.#moved("connected");
+    if (this.#alive) return this.#moved("connected");
     this.#interrupt();
     if (this.#clock.now() - this.#troubledAt < GIVE_UP_MS) this.#anew();
   }

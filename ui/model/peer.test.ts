@@ -38,11 +38,17 @@ const candidateOf = (index: number): Candidate => ({
 });
 
 function listen(peer: Peer) {
-  const told = { candidates: [] as Candidate[], states: [] as string[], streams: [] as MediaStream[] };
+  const told = {
+    candidates: [] as Candidate[],
+    states: [] as string[],
+    streams: [] as MediaStream[],
+    beats: 0,
+  };
   peer.listen({
     candidates: (candidates) => told.candidates.push(...candidates),
     state: (state) => told.states.push(state),
     stream: (stream) => told.streams.push(stream),
+    beat: () => (told.beats += 1),
   });
   return told;
 }
@@ -97,6 +103,12 @@ test("both sides show one stream with sound and picture", async () => {
   for (const { streams } of [mine, theirs]) {
     expect(streams.map((stream) => stream.getTracks().map(({ kind }) => kind))).toEqual([["audio", "video"]]);
   }
+});
+
+test("a beat is heard on the other side", async () => {
+  const { offerer, mine, theirs } = await connect("text");
+  offerer.beat();
+  expect([mine.beats, theirs.beats]).toEqual([0, 1]);
 });
 
 test("tracks come, change and go without a new negotiation, on both sides", async () => {
@@ -182,7 +194,7 @@ test("takes a bounded number of candidates", async () => {
 });
 
 test("a closed one says and does nothing any more", async () => {
-  const { offerer, mine } = await connect();
+  const { offerer, answerer, mine, theirs } = await connect();
   const { onconnectionstatechange, onicecandidate, ontrack } = connection(0);
   mine.states.length = mine.candidates.length = mine.streams.length = 0;
   offerer.close();
@@ -195,7 +207,10 @@ test("a closed one says and does nothing any more", async () => {
   offerer.addCandidates([candidateOf(1)]);
   await expect(offerer.restart(() => {})).rejects.toThrow("closed");
   await settle();
-  expect(mine).toEqual({ candidates: [], states: [], streams: [] });
+  offerer.beat();
+  answerer.beat();
+  expect(mine).toEqual({ candidates: [], states: [], streams: [], beats: 0 });
+  expect(theirs.beats).toBe(0);
   expect(offerer.state).toBe("closed");
 });
 

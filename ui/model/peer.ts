@@ -28,6 +28,8 @@ export interface PeerEvents {
   state(state: RTCPeerConnectionState): void;
   /** The stranger's sound and picture, once; tracks are added to the same stream. */
   stream(stream: MediaStream): void;
+  /** The stranger's page is there, and what it sends arrives. */
+  beat(): void;
 }
 
 /** Of the stranger's, per connection: more than any page has, few enough that nobody scans a network with them. */
@@ -41,6 +43,7 @@ export class Peer {
   readonly channel: RTCDataChannel;
   readonly #setup: PeerSetup;
   readonly #connection: RTCPeerConnection;
+  readonly #pulse: RTCDataChannel;
   readonly #senders: Partial<Record<Kind, RTCRtpSender>> = {};
   #events: PeerEvents | null = null;
   #ownCandidates: Candidate[] = [];
@@ -61,8 +64,11 @@ export class Peer {
     connection.onicecandidate = ({ candidate }) => this.#gathered(candidate);
     connection.onconnectionstatechange = () => this.#events?.state(connection.connectionState);
     connection.ontrack = ({ track }) => this.#receive(track);
-    // Agreed beforehand, so both sides have it at once and no stranger can open further ones that anybody hears.
+    // Agreed beforehand, so both sides have them at once and no stranger can open further ones that anybody hears.
     this.channel = connection.createDataChannel("chat", { negotiated: true, id: 0 });
+    const unreliable = { ordered: false, maxRetransmits: 0 };
+    this.#pulse = connection.createDataChannel("pulse", { negotiated: true, id: 1, ...unreliable });
+    this.#pulse.onmessage = () => this.#events?.beat();
     if (setup.mode === "video" && setup.role === "offerer") {
       const stream = setup.newStream();
       for (const kind of KINDS) {
@@ -152,6 +158,11 @@ export class Peer {
     void this.#step(async () => {
       if (this.#remoteKnown) this.#addEarlyCandidates();
     }).catch(() => {});
+  }
+
+  /** Lets the stranger's page know that this one is there. */
+  beat(): void {
+    if (!this.#closed && this.#pulse.readyState === "open") this.#pulse.send(".");
   }
 
   setTrack(kind: Kind): void {

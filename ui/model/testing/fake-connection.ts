@@ -39,7 +39,7 @@ export class FakeNetwork {
         mine.linked = `${mine.localUfrag} ${theirs.localUfrag}`;
       }
       for (const side of [one, other]) side.move("connected");
-      for (const side of [one, other]) side.channel?.opens();
+      for (const side of [one, other]) for (const channel of [side.channel, side.pulse]) channel?.opens();
     }
   }
 }
@@ -51,6 +51,9 @@ export class FakeConnection {
   onconnectionstatechange: (() => void) | null = null;
   ontrack: ((event: { track: FakeTrack }) => void) | null = null;
   channel: FakeChannel | null = null;
+  pulse: FakeChannel | null = null;
+  /** Says that it is connected, and nothing arrives. */
+  deaf = false;
   readonly transceivers: FakeTransceiver[] = [];
   configuration: RTCConfiguration;
   /** Like a real one that hangs: everything works, it only never connects. */
@@ -71,9 +74,9 @@ export class FakeConnection {
   }
 
   createDataChannel(_label: string, options: RTCDataChannelInit): FakeChannel {
-    if (!options.negotiated || options.id !== 0) throw new Error("the chat's channel is agreed beforehand");
-    this.channel = new FakeChannel(this);
-    return this.channel;
+    if (!options.negotiated) throw new Error("all channels are agreed beforehand");
+    if (options.id === 0) return (this.channel = new FakeChannel(() => this.hears(this.partner?.channel)));
+    return (this.pulse = new FakeChannel(() => this.hears(this.partner?.pulse)));
   }
 
   addTransceiver(kind: string): FakeTransceiver {
@@ -147,8 +150,14 @@ export class FakeConnection {
   close(): void {
     this.signalingState = "closed";
     this.connectionState = "closed";
-    if (this.channel) this.channel.readyState = "closed";
+    for (const channel of [this.channel, this.pulse]) if (channel) channel.readyState = "closed";
     this.#network.check();
+  }
+
+  /** The partner's end of a channel, if what goes in there comes out. */
+  hears(channel: FakeChannel | null | undefined): FakeChannel | null {
+    const arrives = this.connectionState === "connected" && this.partner?.deaf === false;
+    return arrives && this.partner?.partner === this ? (channel ?? null) : null;
   }
 
   /** Whether this side has all it needs to reach `other`. */
@@ -207,10 +216,10 @@ export class FakeChannel {
   onclosing: (() => void) | null = null;
   onmessage: ((event: { data: unknown }) => void) | null = null;
   readonly sent: string[] = [];
-  readonly #connection: FakeConnection | null;
+  readonly #otherEnd: () => FakeChannel | null;
 
-  constructor(connection: FakeConnection | null = null) {
-    this.#connection = connection;
+  constructor(otherEnd: () => FakeChannel | null = () => null) {
+    this.#otherEnd = otherEnd;
   }
 
   opens(): void {
@@ -222,7 +231,7 @@ export class FakeChannel {
   send(text: string): void {
     if (this.readyState !== "open") throw new Error("InvalidStateError");
     this.sent.push(text);
-    this.#connection?.partner?.channel?.onmessage?.({ data: text });
+    this.#otherEnd()?.onmessage?.({ data: text });
   }
 
   close(): void {
