@@ -1,0 +1,189 @@
+import { randomBytes } from "node:crypto";
+import { expect, test, vi } from "vitest";
+import { noLink } from "../links/no-link.ts";
+import type { Matcher } from "../matching/matcher.ts";
+import { readWish } from "../matching/wish.ts";
+import { sessionIdOf } from "../session/resume-token.ts";
+import { StillClock } from "../still-clock.ts";
+import type { NodeMetrics, NodeParts } from "./contracts.ts";
+import { FakeSocket } from "./fake-socket.ts";
+import { Node } from "./node.ts";
+
+type Resumed = Awaited<ReturnType<Matcher["resume"]>>;
+
+const ANY = { burst: 1_000, perSecond: 1_000 };
+const TOKEN = "t".repeat(43);
+const settled = () => new Promise((resolve) => void setImmediate(resolve));
+
+/** A node whose store answers at once, except that `resume` waits to be told what to say. */
+async function start(more: Partial<NodeParts> = {}) {
+  const clock = new StillClock();
+  const resumes: PromiseWithResolvers<Resumed>[] = [];
+  const waiting = { kind: "waiting", since: 1, relaxed: [], retryIn: 30_000, passed: {} };
+  const matcher = {
+    open: vi.fn(async () => {}),
+    resume: vi.fn(() => {
+      const resume = Promise.withResolvers<Resumed>();
+      resumes.push(resume);
+      return resume.promise;
+    }),
+    restore: vi.fn(async () => "held"),
+    find: vi.fn(async () => waiting),
+    undo: vi.fn(async () => waiting),
+    absent: vi.fn(async () => {}),
+    leave: vi.fn(async () => undefined),
+    end: vi.fn(async () => undefined),
+    renew: vi.fn(async () => ({ total: { online: 0, waiting: 0 }, nodes: ["n"], dead: [], heldSince: 1 })),
+    retire: vi.fn(async () => {}),
+  };
+  const nothing = () => {};
+  const metrics = new Proxy({} as NodeMetrics, { get: () => nothing });
+  const node = new Node({
+    id: "n",
+    matcher: matcher as unknown as Matcher,
+    link: noLink("n"),
+    registry: { announce: async () => {}, look: async () => [], remove: async () => {} },
+    ice: { policy: "all", servers: () => [] },
+    reports: { add: async () => {} },
+    metrics,
+    log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
+    clock,
+    random: randomBytes,
+    wallClock: () => 0,
+    readWish,
+    rules: {
+      grace: 20_000,
+      maxSessions: 100,
+      heartbeat: 20_000,
+      status: 15_000,
+      renew: 1_000,
+      rates: { find: ANY, signal: ANY, other: ANY },
+      addressRates: { connections: ANY, sessions: ANY, finds: ANY },
+    },
+    settings: {},
+    ...more,
+  });
+  await node.start();
+  const connect = (...messages: object[]) => {
+    const socket = new FakeSocket();
+    const connection = node.accept(socket, undefined);
+    const say = (message: object) => connection.onFrame(Buffer.from(JSON.stringify(message)), false);
+    for (const message of messages) say(message);
+    return {
+      socket,
+      say,
+      drop: () => connection.onSocketClosed(),
+      types: () => socket.take().map(({ type }) => type),
+    };
+  };
+  return { node, clock, matcher, resumes, connect };
+}
+
+/** What the store says of an idle session that another node held. */
+const found = (previousNode = "other"): Resumed => ({
+  holder: { session: sessionIdOf(TOKEN), node: "n", epoch: 2, device: "d" },
+  previousNode,
+  resumed: { state: "idle" },
+});
+const HELLO = { type: "hello" };
+const RESUME = { type: "hello", resume: TOKEN };
+
+test("T6: a connection is pinged every 20 s, and dropped 20 s after a ping that it did not answer", async () => {
+  const { clock, connect, node } = await start();
+  const { socket } = connect(HELLO);
+  while (socket.pings === 0) clock.move(1);
+  expect(clock.now()).toBeLessThanOrEqual(21_000); // time begins at 1,000
+  clock.move(19_999);
+  expect(socket.closed).toBeUndefined();
+  clock.move(1);
+  expect(socket.closed?.code).toBe(4408);
+  expect(node.numbers()).toMatchObject({ connections: 0, sessions: 1 });
+});
+
+test("T6: status comes at least every 20 s, to who has been welcomed", async () => {
+  const { clock, connect } = await start();
+  const { types } = connect(HELLO);
+  const silent = connect();
+  expect(types()).toEqual(["welcome"]);
+  clock.move(20_000);
+  expect(types()).toContain("status");
+  expect(silent.types()).toEqual([]);
+});
+
+test("S3: nothing is said before the welcome, and what the client said meanwhile is answered after it", async () => {
+  const { connect, resumes } = await start();
+  const { types } = connect(
+    RESUME,
+    { type: "ping" },
+    { type: "find", mode: "text" },
+    { type: "leave" },
+    { type: "ping" },
+  );
+  await settled();
+  expect(types()).toEqual([]);
+  resumes[0]!.resolve(found());
+  await settled();
+  expect(types()).toEqual(["welcome", "pong", "pong"]);
+});
+
+test("a client that talks on before its welcome is kept to a bound", async () => {
+  const { connect, resumes } = await start();
+  const { types, say } = connect(RESUME);
+  for (let n = 0; n < 20; n += 1) say({ type: "ping", t: n });
+  expect(types()).toEqual(["error", "error", "error", "error"]);
+  resumes[0]!.resolve(null);
+  await settled();
+  expect(types()).toEqual(["welcome", ...Array<string>(16).fill("pong")]);
+});
+
+test("S3: a client that is gone before the store has answered leaves its session absent, for the grace", async () => {
+  const { clock, connect, matcher, node, resumes } = await start();
+  const { drop } = connect(RESUME);
+  drop();
+  resumes[0]!.resolve(found());
+  await settled();
+  expect(node.numbers()).toMatchObject({ connections: 0, sessions: 1 });
+  clock.move(20_000);
+  await settled();
+  expect(matcher.end).toHaveBeenCalledTimes(1);
+  expect(node.numbers().sessions).toBe(0);
+});
+
+test("S5: a client that is gone before the store has denied its token leaves nothing", async () => {
+  const { connect, node, resumes } = await start();
+  const { drop } = connect(RESUME, { type: "ping" });
+  drop();
+  resumes[0]!.resolve(null);
+  await settled();
+  expect(node.numbers()).toMatchObject({ connections: 0, sessions: 0 });
+});
+
+test("S3: two connections that bring the same token at once: the newer one has the session", async () => {
+  const { connect, node, resumes } = await start();
+  const [older, newer] = [connect(RESUME), connect(RESUME)];
+  await settled();
+  for (const [n, resume] of resumes.entries()) {
+    resume.resolve(found(n === 0 ? "other" : "n"));
+    await settled();
+  }
+  await settled();
+  expect(newer.socket.closed).toBeUndefined();
+  expect(newer.types()).toEqual(["welcome"]);
+  newer.say({ type: "ping" });
+  expect(newer.types()).toEqual(["pong"]);
+  expect(older.socket.closed?.code).toBe(4503);
+  expect(node.numbers()).toMatchObject({ connections: 1, sessions: 1 });
+});
+
+test("drain: a client that says hello meanwhile is sent away with 4400, and its session stays where it is", async () => {
+  const { clock, connect, matcher, node } = await start();
+  const { socket, say } = connect();
+  const drained = node.drain(5_000);
+  say(RESUME);
+  expect(socket.closed?.code).toBe(4400);
+  clock.move(5_000);
+  await drained;
+  expect(matcher.resume).not.toHaveBeenCalled();
+  expect(matcher.retire).toHaveBeenCalledWith("n");
+  expect(clock.pending).toBe(0);
+});
