@@ -213,6 +213,25 @@ test("two workers are one place: matched across, one scrape; kill -9 of one ends
   expect(readdirSync(join(folder, "data/redis")).filter((name) => /^w.{6}$/.test(name))).toHaveLength(1);
 });
 
+test("a worker that hangs is replaced, and a scrape tells of it", async () => {
+  const appliance = await Appliance.start([EXECUTABLE], ["serve", "--workers=2"]);
+  const { id, sides } = await appliance.pair();
+  const hung = appliance.workers[0]!;
+  process.kill(hung.pid, "SIGSTOP");
+  await vi.waitUntil(() => appliance.workers.length === 3, { timeout: 40_000 });
+  expect(isGone(hung.pid)).toBe(true);
+  const metrics = await appliance.metrics();
+  expect(metrics.get("chatrandom_workers_answered")).toBe(2);
+  expect(metrics.get("chatrandom_worker_restarts_total")).toBe(1);
+  // Whoever was there resumes; the pair is the same when nobody was away for longer than the grace.
+  for (const [n, side] of sides.entries()) {
+    if (isOpen(side)) continue;
+    sides[n] = await appliance.visitor(side.welcome.resume);
+    expect(sides[n].welcome).toMatchObject({ resumed: true, state: "paired", pair: id });
+  }
+  await expectToReach({ id, sides });
+});
+
 test.each(["SIGTERM", "SIGINT"] as const)(
   "%s ends every process, exits 0 and leaves no socket",
   async (signal) => {

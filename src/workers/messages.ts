@@ -49,4 +49,6 @@ export type FromWorker =
   /** Somebody asked it for the metrics of all. */
   | { readonly type: "scrape"; readonly scrape: number }
   /** The answer to `collect`. */
-  | { readonly type: "metrics"; readonly metrics: Metrics };
+  | { readonly type: "metrics"; readonly metrics: Metrics }
+  /** Said at every beat: its event loop turns. */
+  | { readonly type: "alive" };

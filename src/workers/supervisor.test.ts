@@ -2,9 +2,10 @@ import { expect, test } from "vitest";
 import type { Config } from "../config/options.ts";
 import { Failure } from "../failure.ts";
 import { StillClock } from "../still-clock.ts";
+import { BEAT_MS } from "./beat.ts";
 import type { FromWorker, Metrics, ToWorker } from "./messages.ts";
 import type { WorkerProcess } from "./process.ts";
-import { HEALTHY_AFTER_MS, SCRAPE_PATIENCE_MS, supervise } from "./supervisor.ts";
+import { HEALTHY_AFTER_MS, SCRAPE_PATIENCE_MS, SILENT_BEATS, supervise } from "./supervisor.ts";
 
 /** A process of which a test decides everything. */
 class FakeProcess implements WorkerProcess {
@@ -71,7 +72,14 @@ function play(workers = 2) {
     for (const process of processes) process.say({ type: "up", host: "::" });
     return supervisor;
   };
-  return { clock, processes, logged, supervisor, up };
+  /** Time in which everybody is alive. */
+  const pass = (ms: number) => {
+    for (let left = ms; left > 0; left -= BEAT_MS) {
+      clock.move(Math.min(left, BEAT_MS));
+      for (const process of processes) process.say({ type: "alive" });
+    }
+  };
+  return { clock, processes, logged, supervisor, up, pass };
 }
 
 const shares = (processes: FakeProcess[]) => processes.map((process) => process.last("start")!.orders.share);
@@ -117,17 +125,17 @@ test("a worker that dies before it was up, without a word, ends everything too",
 });
 
 test("a worker that ends is started again, with pauses that grow while it keeps ending", async () => {
-  const { clock, processes, logged, up } = play();
+  const { pass, processes, logged, up } = play();
   await up();
   for (const delay of [100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]) {
     const before = processes.length;
     processes.at(-1)!.end("SIGKILL");
     await settle();
     expect(logged.at(-1)).toEqual({ worker: 1, reason: "SIGKILL", delay });
-    clock.move(delay - 1);
+    pass(delay - 1);
     await settle();
     expect(processes).toHaveLength(before);
-    clock.move(1);
+    pass(1);
     await settle();
     expect(processes).toHaveLength(before + 1);
     expect(shares(processes).at(-1)).toMatchObject({ worker: 1, link: { listen: `ipc:///l/${before + 1}` } });
@@ -149,16 +157,18 @@ test("a worker that could not be started again is tried again, and its reason is
 });
 
 test("a worker that ran for a minute and more has its first end again", async () => {
-  const { clock, processes, logged, up } = play();
+  const { pass, processes, logged, up } = play();
   await up();
   for (let n = 0; n < 3; n += 1) {
-    clock.move(HEALTHY_AFTER_MS + 1);
+    pass(HEALTHY_AFTER_MS + 1);
     processes.at(-1)!.end("SIGKILL");
     await settle();
     expect(logged.at(-1)).toMatchObject({ delay: 100 });
-    clock.move(100);
+    pass(100);
     await settle();
+    processes.at(-1)!.say({ type: "up", host: "::" });
   }
+  expect(processes.some(({ killed }) => killed)).toBe(false);
 });
 
 test("stopping tells every worker, waits for all of them, and starts nobody again", async () => {
@@ -199,6 +209,28 @@ test("stopping in the pause before a restart ends the pause", async () => {
   await settle();
   await supervisor.stop();
   expect(processes).toHaveLength(1);
+});
+
+test("a worker that hangs is killed and started again; one that says anything is not, nor one that is still starting", async () => {
+  const { clock, processes, up } = play();
+  await up();
+  const [hung, fine] = processes as [FakeProcess, FakeProcess];
+  for (let beat = 0; beat < SILENT_BEATS; beat += 1) {
+    clock.move(BEAT_MS);
+    fine.say({ type: "alive" });
+  }
+  expect(hung.killed).toBe(false);
+  clock.move(BEAT_MS);
+  expect([hung.killed, fine.killed]).toEqual([true, false]);
+  await settle();
+  clock.move(100);
+  await settle();
+  expect(shares(processes).at(-1)!.worker).toBe(0);
+  for (let beat = 0; beat < 2 * SILENT_BEATS; beat += 1) {
+    clock.move(BEAT_MS);
+    fine.say({ type: "alive" });
+  }
+  expect(processes[2]!.killed).toBe(false);
 });
 
 // Scrapes

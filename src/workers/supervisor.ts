@@ -9,6 +9,7 @@ import type { Logger } from "../log.ts";
 import type { FromWorker, Orders } from "./messages.ts";
 import type { WorkerProcess } from "./process.ts";
 import { Sums } from "./sums.ts";
+import { BEAT_MS } from "./beat.ts";
 
 export interface SupervisorParts {
   workers: number;
@@ -30,6 +31,11 @@ export interface Supervisor {
 
 /** What has run for so long counts as healthy: its next end is the first one again. */
 export const HEALTHY_AFTER_MS = 60_000;
+/**
+ * For so many beats an up worker may be silent. Whoever hangs goes on getting his part of the connections; by then its
+ * lease has run out twice. Counted and not measured: when we were stopped ourselves, nobody is to blame.
+ */
+export const SILENT_BEATS = 10;
 /** How long a scrape waits for a worker that does not answer. */
 export const SCRAPE_PATIENCE_MS = 1_000;
 
@@ -38,6 +44,8 @@ interface Life {
   readonly worker: number;
   readonly process: WorkerProcess;
   isUp: boolean;
+  /** Beats since it last said anything. */
+  silence: number;
   /** Whether it was asked for its numbers and has not answered yet. A worker that hangs is not asked again and again. */
   isAsked: boolean;
 }
@@ -63,6 +71,7 @@ class Team {
   readonly #lives = new Set<Life>();
   readonly #running: Promise<void>[] = [];
   readonly #pauses = new Set<() => void>();
+  readonly #stopWatching: () => void;
   #born = 0;
   #restarts = 0;
   #onAnswer = (): void => {};
@@ -71,6 +80,7 @@ class Team {
 
   constructor(parts: SupervisorParts) {
     this.#parts = parts;
+    this.#stopWatching = parts.clock.every(BEAT_MS, () => this.#watch());
   }
 
   /** Resolves with the worker's host when it can serve for the first time. */
@@ -98,6 +108,16 @@ class Team {
     });
     await Promise.all(this.#running);
     cancel();
+    this.#stopWatching();
+  }
+
+  #watch(): void {
+    for (const life of this.#lives) {
+      life.silence += 1;
+      if (!life.isUp || life.silence <= SILENT_BEATS) continue;
+      this.#parts.log.warn({ worker: life.worker }, "the worker hangs; killing it");
+      life.process.kill();
+    }
   }
 
   async #keepRunning(worker: number, onFirstUp: (host: string) => void): Promise<void> {
@@ -127,10 +147,12 @@ class Team {
     const { orders, start, log } = this.#parts;
     const number = (this.#born += 1);
     const process = start();
-    const life: Life = { worker, process, isUp: false, isAsked: false };
+    const life: Life = { worker, process, isUp: false, silence: 0, isAsked: false };
     let refusal: Failure | undefined;
     this.#lives.add(life);
     process.onMessage((message) => {
+      life.silence = 0;
+      if (message.type === "alive") return;
       if (message.type === "up") {
         life.isUp = true;
         log.info({ worker, pid: process.pid }, "the worker is up");

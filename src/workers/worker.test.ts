@@ -1,9 +1,10 @@
 import { EventEmitter } from "node:events";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { BEAT_MS } from "./beat.ts";
 import type { FromWorker, Metrics, Orders, ToWorker } from "./messages.ts";
 import { type Channel, Supervised } from "./worker.ts";
 
-beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }));
+beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval"] }));
 afterEach(() => void vi.useRealTimers());
 
 /** A worker's process, and what its supervisor hears. */
@@ -48,6 +49,12 @@ test("it ends at once when the supervisor is gone", () => {
   listen();
   channel.emit("disconnect");
   expect(exit).toHaveBeenCalledExactlyOnceWith(1);
+});
+
+test("it says at every beat that it is alive", () => {
+  const { said } = play();
+  vi.advanceTimersByTime(3 * BEAT_MS);
+  expect(said).toEqual([{ type: "alive" }, { type: "alive" }, { type: "alive" }]);
 });
 
 test("it is told to stop once, whoever says so and however often", () => {

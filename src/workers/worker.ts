@@ -1,5 +1,6 @@
 /** A worker: one node of an appliance with several. The supervisor tells it what to run with, and when to end. */
 import { EventEmitter } from "node:events";
+import { BEAT_MS } from "./beat.ts";
 import type { Failure } from "../failure.ts";
 import type { FromWorker, Metrics, Orders, Scraped, ToWorker } from "./messages.ts";
 
@@ -36,6 +37,7 @@ export class Supervised {
       });
     });
     channel.once("disconnect", () => exit(1));
+    setInterval(() => void this.#send({ type: "alive" }), BEAT_MS).unref();
     for (const event of ["SIGTERM", "SIGINT"]) channel.on(event, () => this.#stop(event));
     // The supervisor reads the configuration again; without a listener it would end the process.
     channel.on("SIGHUP", () => {});
