@@ -95,13 +95,13 @@ export class Door {
    * did may still be on its way. Only when the store is away, or has not heard of the session, is ours believed.
    */
   async #resume(connection: Connection, hello: Hello, token: string, id: string): Promise<void> {
-    const { matcher, metrics, clock, log, id: node } = this.#parts;
+    const { matcher, metrics, clock, log, rules, id: node } = this.#parts;
     const ours = (): Seat | undefined => {
       const seat = this.#sessions.hub.get(id);
       return seat && !isEnding(seat.session) ? seat : undefined;
     };
     const asked = clock.now();
-    for (let told = false; connection.isOpen; told = true) {
+    for (let told = false; ; told = true) {
       try {
         const found = await matcher.resume(id, node);
         const seat = ours();
@@ -117,8 +117,12 @@ export class Door {
         const seat = ours();
         if (seat && connection.isOpen) {
           this.#attach(seat, connection, true, false);
+          this.#sessions.dispatch(seat, { type: "forgotten" }); // so the store is asked once it is back
           return;
         }
+        // An attempt whose answer was lost may have brought the session here: it must not stay without anybody.
+        const gone = !connection.isOpen && clock.now() - asked > rules.grace;
+        if (gone || this.#resuming.get(id) !== connection) return;
         const message = "one moment, this goes on by itself";
         if (!told) connection.sendError({ code: "unavailable", message, retryAfter: 1 });
         await new Promise<void>((resolve) => void clock.after(RESUME_RETRY_MS, resolve));
@@ -144,8 +148,10 @@ export class Door {
       seat = hub.add(restoredSession(holder.session, holder.device, holder.epoch, resumed), token);
       this.#sessions.movedHere(seat, previousNode, late);
     }
-    if (connection.isOpen) this.#attach(seat, connection, true, true);
-    else if (!seat.connection) this.#sessions.dispatch(seat, { type: "detached" });
+    if (connection.isOpen) {
+      this.#attach(seat, connection, true, true);
+      if (late) this.#sessions.dispatch(seat, { type: "forgotten" }); // it may have gone elsewhere meanwhile
+    } else if (!seat.connection) this.#sessions.dispatch(seat, { type: "detached" });
   }
 
   #attach(seat: Seat, connection: Connection, resumed: boolean, vouched: boolean): void {

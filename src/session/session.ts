@@ -746,7 +746,7 @@ class Turn {
     if (call.name === "leave" || call.name === "end") {
       const over = call.over ?? queued.map(overBy).findLast((left) => left !== undefined);
       added = { ...call, over };
-      queued = queued.filter(({ name }) => name === "open" || name === "block");
+      queued = queued.filter(({ name }) => name === "open" || name === "block" || name === "restore");
     } else if (call.name === "find" || call.name === "absent") {
       // A find that also ends a pair must not be lost.
       queued = queued.filter(

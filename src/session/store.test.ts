@@ -162,6 +162,12 @@ test("calls go out one at a time and in order", () => {
   expect(me.session.queued).toEqual([]);
 });
 
+test("a doubt about what the store knows is not lost by a leave", () => {
+  const me = waiting().due("retry").claimed("p1").event({ type: "forgotten" }).says({ type: "leave" });
+  expect(me.outcome(filed(500)).calls).toMatchObject([{ name: "restore" }]);
+  expect(me.answered({ name: "restore", restored: "held" }).calls).toMatchObject([{ name: "leave" }]);
+});
+
 test("an answer to something else than was asked is nobody's", () => {
   const me = idle().finds();
   expect(me.answered({ name: "leave", left: { pair: "p1", partner: STRANGER } }).effects).toEqual([]);
