@@ -8,6 +8,7 @@ import { pageFiles } from "./embedded/page-files.ts";
 import { pause } from "./embedded/program.ts";
 import { startEmbeddedRedis } from "./embedded/redis.ts";
 import { clientOf } from "./http/client.ts";
+import { startDomainCheckServer } from "./http/domain-check.ts";
 import { createMetrics } from "./http/metrics.ts";
 import { startHttp } from "./http/server.ts";
 import { websocketUpgrade } from "./http/websocket.ts";
@@ -30,6 +31,11 @@ import { withoutPassword } from "./redis/address.ts";
 import { connectRedis } from "./redis/client.ts";
 import type { RedisConnection } from "./redis/client.ts";
 import { PREFIX } from "./redis/keys.ts";
+import { shown, type Shown } from "./tls/certificate.ts";
+import type { CertificateStore } from "./tls/certificate-store.ts";
+import { dataDirStore } from "./tls/data-dir-store.ts";
+import { type Https, openHttps } from "./tls/open.ts";
+import { redisStore } from "./tls/redis-store.ts";
 import { VERSION } from "./version.ts";
 import type { Metrics, Scraped, Share } from "./workers/messages.ts";
 
@@ -38,6 +44,8 @@ export interface Running {
   readonly url: string;
   readonly port: number;
   readonly host: string;
+  /** What HTTPS shows at first; undefined where it is off. */
+  readonly certificate?: Shown;
   /** Drains, then ends everything that was started. Calling it again is fine. */
   stop(): Promise<void>;
   /** Resolves, and never rejects, when serving cannot go on. */
@@ -165,6 +173,7 @@ export async function run(
 
     if (share) await ready(node);
 
+    const https = await openHttpsFor(kind, config, share, redis, log, undo);
     const client = clientOf(config.http.trusted_proxies, config.http.allowed_origins);
     const { addresses } = node;
     const http = await startHttp(
@@ -186,11 +195,21 @@ export async function run(
           },
           client,
         ),
+        https: https && {
+          ...https,
+          clock: realClock,
+          dropped: (reason) => metrics.dropped(reason),
+          name: config.page.name,
+        },
       },
       config.host,
       share?.port ?? config.port,
     );
     undo.push(() => http.close());
+    if (https) {
+      const certificateUntil = () => https.certificates.current.until;
+      metrics.watchHttps(() => ({ arrivals: http.arrivals, certificateUntil: certificateUntil() }));
+    }
     // A node that is alone has nowhere to send its visitors: they come back when it does. Workers end together.
     const isAlone = () => kind === "serve" || link.peers().length === 0;
     undo.push(() => node.drain(isAlone() ? 0 : config.drain_timeout));
@@ -199,6 +218,7 @@ export async function run(
       url: `http://localhost:${http.port}/`,
       port: http.port,
       host: http.host,
+      certificate: https && shown(https.certificates.current),
       failed: http.failed,
       metrics: () => metrics.collect(),
       stop: () => (stopping ??= endAll()),
@@ -261,6 +281,45 @@ async function openLink(
     events,
     clock: realClock,
   });
+}
+
+async function openHttpsFor(
+  kind: "serve" | "join",
+  config: Config,
+  share: Share | undefined,
+  redis: RedisConnection,
+  log: Logger,
+  undo: (() => Promise<void> | void)[],
+): Promise<Https | undefined> {
+  const { domain, host, port, acme, link } = config;
+  const of = { domain, authority: acme.directory, log };
+  const store = (directory: string): CertificateStore => {
+    const inRedis = redisStore({ ...of, redis, prefix: PREFIX, secret: share?.link.secret ?? link.secret });
+    if (kind === "join") return inRedis;
+    const here = dataDirStore({ ...of, directory, clock: realClock });
+    if (!share) return here;
+    // Workers share the data directory too, but who is asked by the authority and who renews is for Redis to say.
+    const { putAnswer, dropAnswer, answer, lease } = inRedis;
+    return { ...here, putAnswer, dropAnswer, answer, lease };
+  };
+  const https = await openHttps(config, {
+    store,
+    async listenForChecks(checks) {
+      const origin = `https://${domain}${port === 443 ? "" : `:${port}`}`;
+      const server = await startDomainCheckServer(
+        { checks, origin, reusePort: share !== undefined },
+        host,
+        acme.http_port,
+      );
+      undo.push(() => server.close());
+    },
+    clock: realClock,
+    wallClock: Date.now,
+    random: Math.random,
+    log,
+  });
+  if (https) undo.push(() => https.certificates.stop());
+  return https;
 }
 
 function nodeRules(config: Config): NodeRules {

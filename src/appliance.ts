@@ -69,7 +69,7 @@ export async function runWorkers(
     return {
       url: `http://localhost:${port}/`,
       port,
-      host: supervisor.host,
+      ...supervisor.opened,
       // Whatever ends is started again.
       failed: new Promise(() => {}),
       stop: () => (stopping ??= endAll()),

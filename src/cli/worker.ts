@@ -34,9 +34,9 @@ async function work(): Promise<0 | 1 | 2> {
         const { run } = await import("../app.ts");
         return run(kind, config, log, { share, scrape: () => supervised.scrape() });
       },
-      ready: ({ host, metrics }) => {
+      ready: ({ host, certificate, metrics }) => {
         supervised.metrics = metrics;
-        supervised.up(host);
+        supervised.up({ host, certificate });
       },
       hangUp: () => {},
       stopTimeout: config.drain_timeout + STOP_MARGIN_MS,

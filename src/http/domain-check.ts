@@ -29,13 +29,17 @@ export interface DomainCheckServer {
   close(): Promise<void>;
 }
 
-/**
- * Answers checks on a port of its own and sends everybody else to `origin`, such as `https://chat.example`. Throws a
- * `Failure` when it cannot listen.
- */
+export interface DomainCheckParts {
+  readonly checks: DomainChecks;
+  /** Where everybody else is sent, such as `https://chat.example`. */
+  readonly origin: string;
+  /** Whether other processes may listen there too. */
+  readonly reusePort?: boolean;
+}
+
+/** Answers checks on a port of its own. Throws a `Failure` when it cannot listen. */
 export async function startDomainCheckServer(
-  checks: DomainChecks,
-  origin: string,
+  { checks, origin, reusePort = false }: DomainCheckParts,
   host: string,
   port: number,
 ): Promise<DomainCheckServer> {
@@ -68,7 +72,7 @@ export async function startDomainCheckServer(
     },
     serve,
   );
-  const address: AddressInfo = await listen(server, host, port, "acme.http_port");
+  const address: AddressInfo = await listen(server, host, port, "acme.http_port", reusePort);
   // After it listens a fault of this server is no reason to stop serving visitors.
   server.on("error", () => {});
   return {

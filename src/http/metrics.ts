@@ -2,6 +2,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import type { MetricObjectWithValues, MetricValue } from "prom-client";
 import type { NodeMetrics } from "../node/contracts.ts";
+import type { Dropped } from "../tls/shared-port.ts";
 
 export interface Numbers {
   connections: number;
@@ -10,7 +11,18 @@ export interface Numbers {
   pairedSessions: number;
 }
 
+/** What HTTPS adds, asked at each scrape. */
+export interface HttpsNumbers {
+  /** Connections that have not said yet what they want. */
+  arrivals: number;
+  /** Until when the certificate is valid, in ms since the Unix epoch. */
+  certificateUntil: number;
+}
+
 export interface Metrics extends NodeMetrics {
+  /** A connection was closed before anything was asked on it. */
+  dropped(reason: Dropped): void;
+  watchHttps(numbers: () => HttpsNumbers): void;
   /** The same in the form that prom-client adds up. */
   collect(): Promise<MetricObjectWithValues<MetricValue<string>>[]>;
   text(): Promise<{ contentType: string; text: string }>;
@@ -22,15 +34,19 @@ export function createMetrics(numbers: () => Numbers): Metrics {
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
 
-  const gauge = (name: string, help: string, value: (numbers: Numbers) => number) =>
-    new Gauge({
-      name,
-      help,
-      registers,
-      collect() {
-        this.set(value(numbers()));
-      },
-    });
+  const gaugeOf =
+    <N>(numbers: () => N) =>
+    (name: string, help: string, value: (numbers: N) => number, aggregator: "sum" | "min" = "sum") =>
+      new Gauge({
+        name,
+        help,
+        registers,
+        aggregator,
+        collect() {
+          this.set(value(numbers()));
+        },
+      });
+  const gauge = gaugeOf(numbers);
   gauge("chatrandom_connections", "WebSockets open on this node", (n) => n.connections);
   gauge("chatrandom_sessions", "Sessions held by this node, absent ones included", (n) => n.sessions);
   gauge("chatrandom_sessions_waiting", "Sessions of this node that wait for a partner", (n) => n.waiting);
@@ -79,6 +95,11 @@ export function createMetrics(numbers: () => Numbers): Metrics {
     "Messages of other nodes that never arrived",
   );
   // Present from the start, so that a rate over them is not blind to the first one.
+  const dropped = counter(
+    "chatrandom_connections_dropped_total",
+    "Connections closed before anything was asked on them, by reason",
+    ["reason"],
+  );
   for (const route of ["local", "link"]) signals.inc({ route }, 0);
   for (const mode of ["video", "text"]) matches.inc({ mode }, 0);
 
@@ -102,6 +123,17 @@ export function createMetrics(numbers: () => Numbers): Metrics {
     resumed: (from) => resumes.inc({ from }),
     storeFailed: (call) => storeErrors.inc({ call }),
     linkLost: (messages) => linkLost.inc(messages),
+    dropped: (reason) => dropped.inc({ reason }),
+    watchHttps(numbers) {
+      const gauge = gaugeOf(numbers);
+      gauge("chatrandom_arrivals", "Connections that have not said yet what they want", (n) => n.arrivals);
+      gauge(
+        "chatrandom_certificate_expires_seconds",
+        "Until when the certificate is valid, in seconds since the Unix epoch",
+        (n) => n.certificateUntil / 1000,
+        "min",
+      );
+    },
     collect: () => registry.getMetricsAsJSON(),
     text: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   };

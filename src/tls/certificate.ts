@@ -23,6 +23,16 @@ export interface Certificate {
   readonly selfSigned: boolean;
 }
 
+/** What of a certificate is shown to the operator. It can be sent to another process. */
+export type Shown = Pick<Certificate, "fingerprint" | "names" | "until" | "selfSigned">;
+
+export const shown = ({ fingerprint, names, until, selfSigned }: Certificate): Shown => ({
+  fingerprint,
+  names,
+  until,
+  selfSigned,
+});
+
 /** Where a certificate comes from and how it changes. */
 export interface CertificateSource {
   /** The one in use. It may be another each time it is read. */

@@ -42,7 +42,9 @@ async function open(env: Record<string, string> = {}): Promise<Https | undefined
     store: (directory) =>
       dataDirStore({ directory, domain, authority: acme.directory, clock: realClock, log }),
     async listenForChecks(checks) {
-      servers.push(await startDomainCheckServer(checks, `https://${domain}`, "127.0.0.1", acme.http_port));
+      servers.push(
+        await startDomainCheckServer({ checks, origin: `https://${domain}` }, "127.0.0.1", acme.http_port),
+      );
     },
     clock: realClock,
     wallClock: Date.now,

@@ -7,15 +7,19 @@ import { StillClock } from "../still-clock.ts";
 import type { CertificateSource } from "./certificate.ts";
 import { createSelfSigned, selfSigned } from "./self-signed.ts";
 
-const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 const start = Date.UTC(2030, 0, 1);
 let root: string;
 let clock: StillClock;
+/** Milliseconds since the Unix epoch. */
+let wall: number;
 let logged: string[];
 const sources: CertificateSource[] = [];
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), "chatrandom-tls-"));
   clock = new StillClock(0);
+  wall = start;
   logged = [];
 });
 afterEach(() => {
@@ -25,14 +29,14 @@ afterEach(() => {
 
 const file = () => join(root, "tls/self-signed.pem");
 
-async function open(names = ["localhost"], required: string[] = [], at = start): Promise<CertificateSource> {
+async function open(names = ["localhost"], required: string[] = []): Promise<CertificateSource> {
   const log = (_: object, message: string) => void logged.push(message);
   const source = await selfSigned({
     directory: join(root, "tls"),
     names: () => names,
     required,
     clock,
-    wallClock: () => at + clock.now(),
+    wallClock: () => wall,
     log: { info: log, warn: log },
   });
   sources.push(source);
@@ -48,6 +52,18 @@ test("it is made once and kept, for us alone to read", async () => {
   expect(readdirSync(join(root, "tls"))).toEqual(["self-signed.pem"]);
 });
 
+test("workers that start at once, and later renew, end up with the same one", async () => {
+  const workers = await Promise.all([open(), open(), open()]);
+  const shown = () => new Set(workers.map(({ current }) => current.fingerprint));
+  expect(shown().size).toBe(1);
+  const [first] = shown();
+  expect(readdirSync(join(root, "tls"))).toEqual(["self-signed.pem"]);
+  wall += 710 * DAY_MS;
+  clock.move(HOUR_MS);
+  await vi.waitUntil(() => !shown().has(first!), { interval: 1 });
+  expect(shown().size).toBe(1);
+});
+
 test("other addresses of the machine do not change what people have accepted, another domain does", async () => {
   const { current } = await open(["localhost", "192.168.1.20"]);
   expect((await open(["localhost", "10.0.0.7"])).current.fingerprint).toBe(current.fingerprint);
@@ -59,18 +75,20 @@ test("other addresses of the machine do not change what people have accepted, an
 test("it is renewed before it runs out, without a restart, and the next start finds the new one", async () => {
   const source = await open();
   const first = source.current;
-  const left = () => first.until - (start + clock.now());
-  while (left() > 31 * DAY_MS) clock.move(10 * 3_600_000);
-  expect(source.current).toBe(first);
-  clock.move(DAY_MS);
-  await vi.waitUntil(() => source.current !== first, { interval: 1 });
+  wall = first.until - 31 * DAY_MS;
+  clock.move(HOUR_MS);
+  expect(source.current.fingerprint).toBe(first.fingerprint);
+  wall = first.until - 29 * DAY_MS;
+  clock.move(HOUR_MS);
+  await vi.waitUntil(() => source.current.fingerprint !== first.fingerprint, { interval: 1 });
   expect(source.current.until).toBeGreaterThan(first.until + 600 * DAY_MS);
   expect(readFileSync(file(), "utf8")).toContain(source.current.chain.trim());
 });
 
 test("one that ran out while nobody served is made anew", async () => {
   const { current } = await open();
-  const later = (await open(["localhost"], [], current.until + DAY_MS)).current;
+  wall = current.until + DAY_MS;
+  const later = (await open()).current;
   expect(later.fingerprint).not.toBe(current.fingerprint);
 });
 
@@ -87,11 +105,12 @@ test("a renewal that cannot be written is said, the old one stays in use, and it
   const first = source.current;
   rmSync(join(root, "tls"), { recursive: true });
   writeFileSync(join(root, "tls"), "in the way");
-  clock.move(first.until - start - 20 * DAY_MS);
+  wall = first.until - 20 * DAY_MS;
+  clock.move(HOUR_MS);
   await vi.waitUntil(() => logged.includes("cannot renew the self-signed certificate"), { interval: 1 });
   expect(source.current).toBe(first);
   rmSync(join(root, "tls"));
-  clock.move(3_600_000);
+  clock.move(HOUR_MS);
   await vi.waitUntil(() => source.current !== first, { interval: 1 });
   expect(existsSync(file())).toBe(true);
 });

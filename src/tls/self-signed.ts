@@ -7,7 +7,7 @@ import type { Clock } from "../clock.ts";
 import { makeDirectory } from "../embedded/extract.ts";
 import { Failure } from "../failure.ts";
 import { type Certificate, certificateOf, type CertificateSource, isFor } from "./certificate.ts";
-import { keepPrivately } from "./keep.ts";
+import { keepFirst, keepPrivately } from "./keep.ts";
 
 const DAY_MS = 86_400_000;
 /** The longest that Apple's systems accept is 825 days. A new one means a new warning, so it lasts. */
@@ -48,10 +48,14 @@ export async function selfSigned(parts: SelfSignedParts): Promise<CertificateSou
     wallClock() < certificate.until - RENEW_BEFORE_MS &&
     required.every((name) => isFor(certificate, name));
   const make = async (): Promise<Certificate> => {
+    const before = textOf(file);
     const made = await createSelfSigned(names(), wallClock());
+    const pem = made.key + made.chain;
     try {
       makeDirectory(directory);
-      keepPrivately(file, made.key + made.chain);
+      // Workers make one at the same time, and all have to show the same: the first one's.
+      if (before === undefined ? !keepFirst(file, pem) : textOf(file) !== before) return found() ?? made;
+      if (before !== undefined) keepPrivately(file, pem);
     } catch (cause) {
       const { code } = cause as NodeJS.ErrnoException;
       throw new Failure(`cannot keep a certificate in ${directory} (${code})`, 1, { cause });
@@ -67,7 +71,11 @@ export async function selfSigned(parts: SelfSignedParts): Promise<CertificateSou
   let current = kept && fits(kept) ? kept : await make();
   let making = false;
   const stop = clock.every(CHECK_MS, () => {
-    if (making || fits(current)) return;
+    if (making) return;
+    // Another worker may have renewed it.
+    const there = found();
+    if (there && fits(there)) current = there;
+    if (fits(current)) return;
     making = true;
     make()
       .then((made) => void (current = made))
@@ -80,6 +88,14 @@ export async function selfSigned(parts: SelfSignedParts): Promise<CertificateSou
     },
     stop,
   };
+}
+
+function textOf(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return undefined;
+  }
 }
 
 /** Makes a certificate and its key. `now` is in ms since the Unix epoch. */

@@ -1,6 +1,7 @@
 /** What the supervisor and a worker say to each other, over the channel that Node opens between parent and child. */
 import type { MetricObjectWithValues, MetricValue } from "prom-client";
 import type { Config } from "../config/options.ts";
+import type { Shown } from "../tls/certificate.ts";
 
 /** What one worker runs with. Never on a command line: there are secrets in it. */
 export interface Orders {
@@ -24,6 +25,14 @@ export interface Share {
   };
 }
 
+/** What a worker has found out at its start. */
+export interface Opened {
+  /** The address that it listens on. */
+  readonly host: string;
+  /** What HTTPS shows; undefined where it is off. */
+  readonly certificate?: Shown;
+}
+
 /** The metrics of one process, as prom-client hands them out and takes them. */
 export type Metrics = MetricObjectWithValues<MetricValue<string>>[];
 
@@ -42,8 +51,8 @@ export type ToWorker =
   | ({ readonly type: "scraped"; readonly scrape: number } & Scraped);
 
 export type FromWorker =
-  /** It can serve. `host` is the address that it listens on. */
-  | { readonly type: "up"; readonly host: string }
+  /** It can serve. */
+  | ({ readonly type: "up" } & Opened)
   /** It cannot start; the message is for people. It ends now. */
   | { readonly type: "refused"; readonly message: string; readonly exitCode: 1 | 2 }
   /** Somebody asked it for the metrics of all. */

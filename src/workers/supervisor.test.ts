@@ -98,7 +98,7 @@ test("it starts every worker with orders of its own, and is up when all are", as
     expect(isUp).toBe(false);
     process.say({ type: "up", host: "0.0.0.0" });
   }
-  expect((await supervisor).host).toBe("0.0.0.0");
+  expect((await supervisor).opened.host).toBe("0.0.0.0");
 });
 
 test("a worker that cannot start ends everything, with its own words and exit code", async () => {

@@ -6,7 +6,7 @@ import type { Clock } from "../clock.ts";
 import { restartDelay } from "../embedded/program.ts";
 import { Failure } from "../failure.ts";
 import type { Logger } from "../log.ts";
-import type { FromWorker, Orders } from "./messages.ts";
+import type { FromWorker, Opened, Orders } from "./messages.ts";
 import type { WorkerProcess } from "./process.ts";
 import { Sums } from "./sums.ts";
 import { BEAT_MS } from "./beat.ts";
@@ -23,8 +23,8 @@ export interface SupervisorParts {
 }
 
 export interface Supervisor {
-  /** The address that the workers listen on. */
-  readonly host: string;
+  /** What the workers have found out at their start; the same for all. */
+  readonly opened: Opened;
   /** Has all workers drain, and resolves when every process is gone. Calling it again is fine. */
   stop(): Promise<void>;
 }
@@ -57,8 +57,8 @@ interface Life {
 export async function supervise(parts: SupervisorParts): Promise<Supervisor> {
   const team = new Team(parts);
   try {
-    const hosts = await Promise.all(Array.from({ length: parts.workers }, (_, worker) => team.hire(worker)));
-    return { host: hosts[0]!, stop: () => team.stop() };
+    const opened = await Promise.all(Array.from({ length: parts.workers }, (_, worker) => team.hire(worker)));
+    return { opened: opened[0]!, stop: () => team.stop() };
   } catch (error) {
     await team.stop();
     throw error;
@@ -83,8 +83,8 @@ class Team {
     this.#stopWatching = parts.clock.every(BEAT_MS, () => this.#watch());
   }
 
-  /** Resolves with the worker's host when it can serve for the first time. */
-  hire(worker: number): Promise<string> {
+  /** Resolves when the worker can serve for the first time. */
+  hire(worker: number): Promise<Opened> {
     return new Promise((resolve, reject) => {
       const running = this.#keepRunning(worker, resolve);
       running.catch(reject);
@@ -120,15 +120,15 @@ class Team {
     }
   }
 
-  async #keepRunning(worker: number, onFirstUp: (host: string) => void): Promise<void> {
+  async #keepRunning(worker: number, onFirstUp: (opened: Opened) => void): Promise<void> {
     const { clock, log } = this.#parts;
     let wasUp = false;
     let ends = 0;
     while (!this.#stopping) {
       const started = clock.now();
-      const words = await this.#live(worker, (host) => {
+      const words = await this.#live(worker, (opened) => {
         wasUp = true;
-        onFirstUp(host);
+        onFirstUp(opened);
       });
       if (this.#stopping) return;
       if (!wasUp)
@@ -143,7 +143,7 @@ class Team {
   }
 
   /** One process from its start to its end; resolves with how it ended, or with why it could not start. */
-  async #live(worker: number, onUp: (host: string) => void): Promise<string | Failure> {
+  async #live(worker: number, onUp: (opened: Opened) => void): Promise<string | Failure> {
     const { orders, start, log } = this.#parts;
     const number = (this.#born += 1);
     const process = start();
@@ -156,7 +156,7 @@ class Team {
       if (message.type === "up") {
         life.isUp = true;
         log.info({ worker, pid: process.pid }, "the worker is up");
-        onUp(message.host);
+        onUp(message);
       } else if (message.type === "refused") refusal = new Failure(message.message, message.exitCode);
       else this.#hear(life, message);
     });

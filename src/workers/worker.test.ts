@@ -36,7 +36,7 @@ test("it runs with what the supervisor says, and says when it is up", async () =
   const orders = { kind: "serve" } as Orders;
   tell({ type: "start", orders });
   expect(await supervised.orders).toBe(orders);
-  supervised.up("::");
+  supervised.up({ host: "::" });
   await supervised.refuse({ message: "no", exitCode: 2 });
   expect(said).toEqual([
     { type: "up", host: "::" },

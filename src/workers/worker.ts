@@ -2,7 +2,7 @@
 import { EventEmitter } from "node:events";
 import { BEAT_MS } from "./beat.ts";
 import type { Failure } from "../failure.ts";
-import type { FromWorker, Metrics, Orders, Scraped, ToWorker } from "./messages.ts";
+import type { FromWorker, Metrics, Opened, Orders, Scraped, ToWorker } from "./messages.ts";
 
 /** The channel to the supervisor: `process`, or what plays it in a test. */
 export interface Channel extends EventEmitter {
@@ -48,8 +48,8 @@ export class Supervised {
   }
 
   /** This worker can serve. */
-  up(host: string): void {
-    void this.#send({ type: "up", host });
+  up({ host, certificate }: Opened): void {
+    void this.#send({ type: "up", host, certificate });
   }
 
   /** This worker cannot start. Resolves when that is said. */
