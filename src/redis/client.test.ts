@@ -116,14 +116,18 @@ describe("a connection", () => {
     });
   });
 
-  test("rejects within about a second what a Redis that hangs does not answer", async () => {
+  test("rejects within about a second what a Redis that hangs does not answer, and then connects anew", async () => {
     const target = await fake((command) => {
       if (command === "get") return undefined;
       return command === "info" ? bulk("redis_version:7.2.4\r\n") : "+OK\r\n";
     });
-    const connection = connect(target);
+    const onDown = vi.fn();
+    const connection = connect(target, { onDown });
     await connection.check(5_000);
     await expect(connection.client.get("key")).rejects.toThrow("timed out");
+    expect(onDown).not.toHaveBeenCalled();
+    await vi.waitFor(() => expect(onDown).toHaveBeenCalled(), { timeout: 5_000 });
+    await vi.waitFor(() => expect(connection.ready).toBe(true), { timeout: 5_000 });
   });
 });
 
