@@ -1,6 +1,7 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { loadConfig } from "../config/load.ts";
-import { greeting, type Interfaces, waysToOpen } from "./greeting.ts";
+import type { Shown } from "../tls/certificate.ts";
+import { greeting, type Interfaces, type Place, type Way, waysToOpen } from "./greeting.ts";
 
 const address = (address: string, internal = false) => {
   const family = address.includes(":") ? "IPv6" : "IPv4";
@@ -12,55 +13,131 @@ const machine: Interfaces = {
   broken: [address("169.254.3.4")],
   gone: undefined,
 };
+const urlsOf = (place: Partial<Place>) =>
+  waysToOpen({ host: "::", port: 8080, domain: "", secure: true, interfaces: machine, ...place }).map(
+    ({ url }) => url,
+  );
 
-test.each([
-  ["::", ["http://localhost:8080", "http://192.168.1.20:8080"]],
-  ["0.0.0.0", ["http://localhost:8080", "http://192.168.1.20:8080"]],
-  ["127.0.0.1", ["http://localhost:8080"]],
-  ["::1", ["http://localhost:8080"]],
-  ["192.168.1.20", ["http://192.168.1.20:8080"]],
-  ["2001:db8::20", ["http://[2001:db8::20]:8080"]],
-])("listening on %s, the page is at %j", (host, urls) =>
-  expect(waysToOpen(host, 8080, machine)).toEqual(urls),
-);
+describe("the ways to open the page", () => {
+  test.each([
+    ["::", ["http://localhost:8080", "https://192.168.1.20:8080"]],
+    ["0.0.0.0", ["http://localhost:8080", "https://192.168.1.20:8080"]],
+    ["127.0.0.1", ["http://localhost:8080"]],
+    ["::1", ["http://localhost:8080"]],
+    ["192.168.1.20", ["https://192.168.1.20:8080"]],
+    ["2001:db8::20", ["https://[2001:db8::20]:8080"]],
+  ])("listening on %s: %j", (host, urls) => expect(urlsOf({ host })).toEqual(urls));
 
-test("a machine with IPv6 only is reached by that, and the default port is not named", () => {
-  expect(waysToOpen("::", 80, { eth0: [address("2001:db8::20")] })).toEqual([
-    "http://localhost",
-    "http://[2001:db8::20]",
-  ]);
-  expect(waysToOpen("0.0.0.0", 80, { eth0: [address("2001:db8::20")] })).toEqual(["http://localhost"]);
+  test("have no HTTPS where it is off", () => {
+    expect(urlsOf({ secure: false })).toEqual(["http://localhost:8080", "http://192.168.1.20:8080"]);
+  });
+
+  test("include the domain; without HTTPS of our own a proxy has it, at its own port", () => {
+    expect(urlsOf({ domain: "chat.example", port: 443 }).at(-1)).toBe("https://chat.example");
+    expect(urlsOf({ domain: "chat.example", port: 8443 }).at(-1)).toBe("https://chat.example:8443");
+    const proxied = { domain: "chat.example", secure: false, host: "127.0.0.1" };
+    expect(urlsOf(proxied)).toEqual(["http://localhost:8080", "https://chat.example"]);
+  });
+
+  test("of a machine with IPv6 only are by that, and the default port is not named", () => {
+    const interfaces = { eth0: [address("2001:db8::20")] };
+    expect(urlsOf({ port: 443, interfaces })).toEqual(["http://localhost:443", "https://[2001:db8::20]"]);
+    expect(urlsOf({ host: "0.0.0.0", port: 80, interfaces })).toEqual(["http://localhost"]);
+  });
+
+  test("are not flooded by the bridges of containers", () => {
+    const bridges = Array.from({ length: 50 }, (_, i) => address(`172.17.${i}.1`));
+    expect(urlsOf({ interfaces: { docker: bridges } })).toHaveLength(5);
+  });
 });
 
-test("the bridges of containers do not flood the terminal", () => {
-  const bridges = Array.from({ length: 50 }, (_, i) => address(`172.17.${i}.1`));
-  expect(waysToOpen("::", 8080, { docker: bridges })).toHaveLength(5);
-});
+const ways: Way[] = [
+  { url: "http://localhost:8080", from: "this machine" },
+  { url: "https://192.168.1.20:8080", from: "your network" },
+];
+const plainWays: Way[] = [ways[0]!, { url: "http://192.168.1.20:8080", from: "your network" }];
+const selfSigned: Shown = {
+  fingerprint: Array.from({ length: 32 }, (_, n) => n.toString(16).padStart(2, "0").toUpperCase()).join(":"),
+  names: ["localhost"],
+  until: Date.UTC(2031, 4, 6),
+  selfSigned: true,
+};
+const real: Shown = { ...selfSigned, selfSigned: false };
+const greet = (env: Record<string, string> = {}, more = {}) => {
+  const { config } = loadConfig({ env: { HOME: "/home/anna", ...env } });
+  return greeting({ config, ways, certificate: selfSigned, colors: false, columns: 80, ...more });
+};
 
-const urls = ["http://localhost:8080", "http://192.168.1.20:8080"];
-
-test("tells every way to open the page, where the camera will not work, what is on, and how to stop", () => {
-  const { config } = loadConfig({ env: { HOME: "/home/anna" } });
-  const text = greeting({ config, urls, file: "chatrandom.toml", colors: false });
+test("tells every way to open the page, what is on, and what to do next", () => {
+  const text = greet({}, { file: "chatrandom.toml" });
   expect(text).toMatch(/Open +http:\/\/localhost:8080 +on this machine\n/);
-  expect(text).toMatch(/http:\/\/192\.168\.1\.20:8080 .*camera.*HTTPS/);
+  expect(text).toMatch(/ https:\/\/192\.168\.1\.20:8080 +in your network\n/);
   expect(text).toMatch(/Redis +embedded +\/home\/anna\/\.local\/share\/chatrandom\n/);
   expect(text).toMatch(/STUN, TURN +none .*ice\.urls/);
   expect(text).toMatch(/Options +chatrandom\.toml/);
+  expect(text).toMatch(/Next +.*press Start/);
   expect(text).toContain("Ctrl-C");
   expect(text).not.toContain("\u001b");
   expect(text).not.toMatch(/ \n/);
 });
 
+test("shows the fingerprint of a self-signed certificate, and how to do without the warning", () => {
+  const text = greet();
+  expect(text).toMatch(/HTTPS +self-signed +.*\/certificate/);
+  expect(text).toContain("00:01:02:03:04:05:06:07:08:09:0A:0B:0C:0D:0E:0F  SHA-256\n");
+  expect(text).toContain("10:11:12:13:14:15:16:17:18:19:1A:1B:1C:1D:1E:1F\n");
+  expect(text).toContain("--tls acme");
+});
+
+test("says of other certificates for what and until when they are", () => {
+  const acme = { CHATRANDOM_TLS: "acme", CHATRANDOM_DOMAIN: "chat.example" };
+  expect(greet(acme, { certificate: real })).toMatch(/HTTPS +for chat\.example +until 2031-05-06, renewed/);
+  expect(greet(acme)).toMatch(/self-signed +until acme-v02\.api\.letsencrypt\.org has given/);
+  const files = { CHATRANDOM_HTTPS_CERTIFICATE: "/etc/c.pem", CHATRANDOM_HTTPS_KEY: "/etc/k.pem" };
+  expect(greet(files, { certificate: real })).toMatch(/HTTPS +\/etc\/c\.pem +until 2031-05-06\n/);
+  expect(greet(files, { certificate: real })).not.toContain("SHA-256");
+});
+
+test("without HTTPS says where the camera will not work, and what helps", () => {
+  const off = greet({ CHATRANDOM_TLS: "off" }, { certificate: undefined, ways: plainWays });
+  expect(off).toMatch(/http:\/\/192\.168\.1\.20:8080 .*without camera/);
+  expect(off).toMatch(/HTTPS +off\n/);
+  expect(off).toContain("reverse proxy");
+  const local = greet({ CHATRANDOM_HOST: "127.0.0.1" }, { certificate: undefined, ways: ways.slice(0, 1) });
+  expect(local).not.toContain("without camera");
+  expect(local).toContain("--host ::");
+});
+
+describe("the QR code", () => {
+  const isDrawn = (text: string) => /[█▀▄]{10}/.test(text);
+
+  test("is there for a phone in the network, dark on light whatever the terminal's colours", () => {
+    expect(isDrawn(greet())).toBe(true);
+    const code = greet({}, { colors: true })
+      .split("\n")
+      .filter((line) => /[█▀▄]/.test(line));
+    expect(code.every((line) => line.includes("\u001b[97;40m") && line.endsWith("\u001b[0m"))).toBe(true);
+  });
+
+  test("is not there when the camera would not work, when there is only this machine, or no room", () => {
+    expect(isDrawn(greet({}, { ways: plainWays, certificate: undefined }))).toBe(false);
+    expect(isDrawn(greet({}, { ways: ways.slice(0, 1) }))).toBe(false);
+    expect(isDrawn(greet({}, { columns: 40 }))).toBe(false);
+  });
+});
+
 test("names the place and its servers, never their credential", () => {
-  const env = {
-    CHATRANDOM_PAGE_NAME: "Café",
-    CHATRANDOM_ICE_URLS: "turn:relay.example",
-    CHATRANDOM_ICE_USERNAME: "x",
-    CHATRANDOM_ICE_CREDENTIAL: "hush",
-  };
-  const text = greeting({ config: loadConfig({ env }).config, urls, colors: true });
+  const text = greet(
+    {
+      CHATRANDOM_PAGE_NAME: "Café",
+      CHATRANDOM_ICE_URLS: "turn:relay.example",
+      CHATRANDOM_ICE_USERNAME: "x",
+      CHATRANDOM_ICE_CREDENTIAL: "hush",
+    },
+    { colors: true, redis: "redis://10.0.0.1:6379" },
+  );
   expect(text).toContain("Café");
   expect(text).toContain("turn:relay.example");
+  expect(text).toContain("redis://10.0.0.1:6379");
   expect(text).not.toContain("hush");
 });

@@ -1,67 +1,157 @@
 /** What `serve` says on a terminal once it serves: how to open the page, what is on, what to do next. */
-import type { NetworkInterfaceInfo } from "node:os";
 import { isIP } from "node:net";
+import type { NetworkInterfaceInfo } from "node:os";
+import { renderUnicodeCompact } from "uqr";
 import type { Config } from "../config/options.ts";
+import { isLoopbackHost } from "../loopback.ts";
+import type { Shown } from "../tls/certificate.ts";
 import { VERSION } from "../version.ts";
 
 export type Interfaces = NodeJS.Dict<NetworkInterfaceInfo[]>;
 
 export interface Greeting {
   config: Config;
-  /** How to open the page: this machine's way first, then those of the network. */
-  urls: readonly string[];
+  /** How to open the page, this machine's way first. */
+  ways: readonly Way[];
+  /** What HTTPS shows; undefined where it is off. */
+  certificate?: Shown;
+  /** The Redis that is used, in words; the embedded one when undefined. */
+  redis?: string;
   /** The config file in force. */
   file?: string;
   colors: boolean;
+  /** How wide the terminal is, in characters. */
+  columns: number;
+}
+
+/** One way to open the page, and from where it works. */
+export interface Way {
+  url: string;
+  from: "this machine" | "your network" | "everywhere";
 }
 
 /** More addresses than this are those of containers and virtual machines. */
 const MAX_ADDRESSES = 4;
+const INDENT = 14;
 
-export function greeting({ config, urls, file, colors }: Greeting): string {
-  const style = (code: number, text: string): string => (colors ? `\u001b[${code}m${text}\u001b[0m` : text);
-  const bold = (text: string): string => style(1, text);
-  const dim = (text: string): string => style(2, text);
+export function greeting(given: Greeting): string {
+  const { config, ways, certificate, redis, file, colors, columns } = given;
+  const style = (code: string, text: string): string => (colors ? `\u001b[${code}m${text}\u001b[0m` : text);
+  const bold = (text: string): string => style("1", text);
+  const dim = (text: string): string => style("2", text);
 
   const row = (label: string, text: string, remark = ""): string =>
-    `  ${dim(label)}${" ".repeat(12 - label.length)}${text}${remark && `  ${dim(remark)}`}`;
+    `  ${dim(label)}${" ".repeat(INDENT - 2 - label.length)}${text}${remark && `  ${dim(remark)}`}`;
 
   const { ice, page, data_dir } = config;
-  const [here = "", ...network] = urls;
-  const open = [
-    row("Open", bold(here), "on this machine"),
-    ...network.map((url) => row("", bold(url), "in your network, without camera: that needs HTTPS")),
-  ];
+  const open = ways.map(({ url, from }, index) =>
+    row(
+      index === 0 ? "Open" : "",
+      bold(url),
+      FROM[from] + (seesCamera({ url }) ? "" : ", without camera: that needs HTTPS"),
+    ),
+  );
+  const phone = qrCode(ways, columns).map((line) => " ".repeat(INDENT) + style("97;40", line));
   const on = [
-    row("Redis", "embedded", data_dir),
+    ...httpsRows(config, certificate).map((line) => row(...line)),
+    row("Redis", redis ?? "embedded", redis === undefined ? data_dir : ""),
     ice.urls.length === 0
       ? row("STUN, TURN", "none", "only direct calls: see ice.urls")
       : row("STUN, TURN", ice.urls.join(", ")),
     row("Options", file ?? "defaults", "chatrandom config show tells all"),
   ];
   const next = [
-    row(
-      "Next",
-      "For visitors from elsewhere put a reverse proxy with HTTPS in front; the README has examples.",
-    ),
+    row("Next", "Open the page in two windows and press Start in both."),
+    row("", adviceFor(config, certificate)),
     row("", "Ctrl-C stops."),
   ];
   const product = `ChatRandom ${VERSION}`;
   const title = bold(page.name === "ChatRandom" ? product : `${page.name}, by ${product}`);
-  return `\n  ${title}\n\n${[open, on, next].map((rows) => rows.join("\n")).join("\n\n")}\n\n`;
+  const blocks = [[`  ${title}`], open, phone, on, next].filter((block) => block.length > 0);
+  return `\n${blocks.map((rows) => rows.join("\n")).join("\n\n")}\n\n`;
 }
 
-/** How this machine and then others of the network open the page, when the server listens on `host`. */
-export function waysToOpen(host: string, port: number, interfaces: Interfaces): string[] {
-  const url = (name: string) => new URL(`http://${isIP(name) === 6 ? `[${name}]` : name}:${port}`).origin;
-  if (isLoopback(host)) return [url("localhost")];
-  if (host !== "::" && host !== "0.0.0.0") return [url(host)];
+const FROM: Record<Way["from"], string> = {
+  "this machine": "on this machine",
+  "your network": "in your network",
+  everywhere: "from everywhere",
+};
+
+/** Browsers give the camera to secure pages only, and to those of their own machine. */
+const seesCamera = ({ url }: Pick<Way, "url">): boolean =>
+  url.startsWith("https:") || isLoopbackHost(new URL(url).hostname.replace(/^\[|\]$/g, ""));
+
+type Row = [label: string, text: string, remark?: string];
+
+function httpsRows({ tls, https, domain, acme }: Config, certificate: Shown | undefined): Row[] {
+  if (certificate === undefined) return [["HTTPS", "off"]];
+  const until = `until ${new Date(certificate.until).toISOString().slice(0, 10)}`;
+  if (!certificate.selfSigned) {
+    return tls === "acme"
+      ? [["HTTPS", `for ${domain}`, `${until}, renewed by itself`]]
+      : [["HTTPS", https.certificate, until]];
+  }
+  const meanwhile = `until ${new URL(acme.directory).host} has given the certificate for ${domain}`;
+  const remark = tls === "acme" ? meanwhile : "browsers warn of it: /certificate on the page tells why";
+  // Two lines, as browsers show it.
+  const bytes = certificate.fingerprint.split(":");
+  return [
+    ["HTTPS", "self-signed", remark],
+    ["", bytes.slice(0, 16).join(":"), "SHA-256"],
+    ["", bytes.slice(16).join(":")],
+  ];
+}
+
+function adviceFor({ tls, host }: Config, certificate: Shown | undefined): string {
+  if (certificate === undefined) {
+    return isLoopbackHost(host)
+      ? "For others, listen on every address (--host ::), or put a reverse proxy with HTTPS in front."
+      : "Visitors need HTTPS for the camera: put a reverse proxy in front, or leave --tls at auto.";
+  }
+  if (!certificate.selfSigned || tls === "acme") return "chatrandom config show tells what can be changed.";
+  return "No more warning: --domain NAME --tls acme, where ports 80 and 443 of the name lead here.";
+}
+
+/** For a phone: the page as others than this machine open it, when it is secure. No lines when they would not fit. */
+function qrCode(ways: readonly Way[], columns: number): string[] {
+  const way = ways.find(({ url, from }) => from !== "this machine" && url.startsWith("https:"));
+  if (way === undefined) return [];
+  const lines = renderUnicodeCompact(way.url, { border: 2 }).split("\n");
+  return lines[0]!.length + INDENT <= columns ? lines : [];
+}
+
+export interface Place {
+  /** The address that the server listens on. */
+  host: string;
+  port: number;
+  /** The name that visitors use; "" for none. */
+  domain: string;
+  /** Whether the port speaks HTTPS. */
+  secure: boolean;
+  interfaces: Interfaces;
+}
+
+/** How this machine, others of the network and everybody open the page. */
+export function waysToOpen({ host, port, domain, secure, interfaces }: Place): Way[] {
+  const scheme = secure ? "https" : "http";
+  const url = (name: string, scheme: string) =>
+    new URL(`${scheme}://${isIP(name) === 6 ? `[${name}]` : name}:${port}`).origin;
+  const named: Way[] =
+    domain === "" ? [] : [{ url: secure ? url(domain, "https") : `https://${domain}`, from: "everywhere" }];
+  // Loopback is secure without HTTPS, and has no name that a certificate could be for.
+  if (isLoopbackHost(host)) return [{ url: url("localhost", "http"), from: "this machine" }, ...named];
+  if (host !== "::" && host !== "0.0.0.0")
+    return [{ url: url(host, scheme), from: "your network" }, ...named];
   const outward = Object.values(interfaces)
     .flatMap((addresses) => addresses ?? [])
     .filter(({ internal, address }) => !internal && !/^(fe80:|169\.254\.)/i.test(address));
   const ipv4 = outward.filter(({ family }) => family === "IPv4");
-  const shown = ipv4.length > 0 || host === "0.0.0.0" ? ipv4 : outward;
-  return [url("localhost"), ...shown.slice(0, MAX_ADDRESSES).map(({ address }) => url(address))];
+  const reachable = ipv4.length > 0 || host === "0.0.0.0" ? ipv4 : outward;
+  return [
+    { url: url("localhost", "http"), from: "this machine" },
+    ...reachable
+      .slice(0, MAX_ADDRESSES)
+      .map(({ address }): Way => ({ url: url(address, scheme), from: "your network" })),
+    ...named,
+  ];
 }
-
-const isLoopback = (host: string): boolean => host === "localhost" || host === "::1" || host === "127.0.0.1";

@@ -6,6 +6,7 @@ import { type Loaded, loadConfig, type Sources } from "../config/load.ts";
 import { keys } from "../config/options.ts";
 import { Failure } from "../failure.ts";
 import { type Logger, openLog } from "../log.ts";
+import { withoutPassword } from "../redis/address.ts";
 import type { Caller } from "./caller.ts";
 import { valueAt } from "./config.ts";
 import { type Found, givenFlags, withOptions } from "./flags.ts";
@@ -44,12 +45,17 @@ export const serving =
         if (workers === 1) return (await import("../app.ts")).run(kind, config, log);
         return (await import("../appliance.ts")).runWorkers(kind, config, log, workers);
       },
-      ready: ({ host, port }: Running) => {
-        const urls = waysToOpen(host, port, networkInterfaces());
-        log.info({ url: urls[0], config: file }, "ready");
+      ready: ({ host, port, certificate }: Running) => {
+        const secure = certificate !== undefined;
+        const place = { host, port, domain: config.domain, secure, interfaces: networkInterfaces() };
+        const ways = waysToOpen(place);
+        // Only of one that no authority stands behind does somebody have to compare it.
+        const fingerprint = certificate?.selfSigned ? certificate.fingerprint : undefined;
+        log.info({ url: ways[0]!.url, fingerprint, config: file }, "ready");
         if (!process.stdout.isTTY) return;
         const colors = process.stdout.hasColors() && !env.NO_COLOR;
-        out(greeting({ config, urls, file, colors }));
+        const redis = kind === "join" ? withoutPassword(config.redis) : undefined;
+        out(greeting({ config, ways, certificate, redis, file, colors, columns: process.stdout.columns }));
       },
       hangUp: () => compareAgain(loaded, sources, log),
       stopTimeout: config.drain_timeout + STOP_MARGIN_MS,
