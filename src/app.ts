@@ -4,6 +4,8 @@ import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { realClock } from "./clock.ts";
 import type { Config } from "./config/options.ts";
+import { keepAddonsIn } from "./embedded/addon.ts";
+import { privateDirectories } from "./embedded/extract.ts";
 import { pageFiles } from "./embedded/page-files.ts";
 import { pause } from "./embedded/program.ts";
 import { startEmbeddedRedis } from "./embedded/redis.ts";
@@ -266,12 +268,14 @@ function ofThisRun(registry: Registry, { link }: Share): Registry {
 
 async function openLink(
   node: string,
-  { link }: Config,
+  { link, data_dir }: Config,
   shared: Share["link"] | undefined,
   redis: RedisConnection,
   events: LinkEvents,
 ): Promise<Link> {
   // Loaded only here: ZeroMQ costs a node that is alone a tenth of its start.
+  // Before the import: that is when zeromq loads its addon.
+  keepAddonsIn(privateDirectories(data_dir));
   const { openZmqLink } = await import("./links/zmq-link.ts");
   return openZmqLink({
     node,

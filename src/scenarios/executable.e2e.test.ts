@@ -150,6 +150,16 @@ test("it serves where the temporary directories are noexec", async () => {
   expect(await stop(served)).toBe(0);
 });
 
+test("several workers find ZeroMQ's addon there too", async () => {
+  const served = await serve("/usr/bin/unshare", withoutExec(...options("/mnt/data"), "--workers=2"));
+  await expectServing(served);
+  expect(readdirSync(`/proc/${served.child.pid}/root/mnt/data/programs`).sort()).toEqual([
+    expect.stringMatching(/^valkey-server-/),
+    expect.stringMatching(/^zeromq\.node-/),
+  ]);
+  expect(await stop(served)).toBe(0);
+});
+
 test("it serves from a noexec data directory, with its programs in the cache of the user", async () => {
   const served = await serve("/usr/bin/unshare", withoutExec(...options("/tmp/data")), { HOME: "/mnt/home" });
   await expectServing(served);
