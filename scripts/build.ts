@@ -5,6 +5,7 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join, relative } from "node:path";
 import { executable, executableFile } from "./build/executable.ts";
+import { libraries } from "./build/libraries.ts";
 import { licences } from "./build/licences.ts";
 import { page } from "./build/page.ts";
 import { server } from "./build/server.ts";
@@ -45,6 +46,7 @@ const programs = [valkey, ...(hasRelay ? [coturn] : [])].map((program) => ({
 for (const { name, path } of programs) await run(copy(`programs/${name}`, path));
 await run(copy("zeromq.node", zeromqAddon));
 await run(licences(Object.fromEntries(programs.map(({ name, licence }) => [name, licence]))));
+for (const library of libraries) await run(library);
 await run(page);
 await run(server);
 if (await run(executable)) console.log(`built ${relative(process.cwd(), executableFile)}`);

@@ -1,23 +1,10 @@
 import { join } from "node:path";
 import { build, type Metafile, type Plugin } from "esbuild";
+import { leftOut } from "./left-out.ts";
+import { loadedOnDemand } from "./libraries.ts";
 import { locked, root, type Step } from "./step.ts";
 
 export const bundleFile = join(root, "dist/server/chatrandom.cjs");
-
-/** Modules that others try for and do without; inside the executable a failing `require` would print a warning. */
-const leftOut: Plugin = {
-  name: "left-out",
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^(supports-color|bufferutil|utf-8-validate)$/ }, ({ path }) => ({
-      path,
-      namespace: "left-out",
-    }));
-    onLoad({ filter: /.*/, namespace: "left-out" }, ({ path }) => ({
-      contents: `throw new Error("${path} is not part of this program");`,
-      loader: "js",
-    }));
-  },
-};
 
 /** zeromq looks for its addon on disk; ours comes out of the executable. */
 const ownAddonLoader: Plugin = {
@@ -60,7 +47,7 @@ export async function bundleServer(entry: string, out: string): Promise<Metafile
     // A CommonJS file has no import.meta.
     define: { "import.meta.url": "__importMetaUrl", "import.meta.main": "false" },
     banner: { js: 'const __importMetaUrl = require("node:url").pathToFileURL(__filename).href;' },
-    plugins: [leftOut, ownAddonLoader],
+    plugins: [leftOut, ownAddonLoader, loadedOnDemand],
     logLevel: "warning",
   });
   checkAddonLoader(metafile);
@@ -73,7 +60,7 @@ export const server: Step = {
   outputs: [bundleFile],
   async make() {
     const { inputs } = await bundleServer(join(root, "src/main.ts"), bundleFile);
-    const files = Object.keys(inputs).filter((file) => !file.includes("left-out:"));
+    const files = Object.keys(inputs).filter((file) => !/^(left-out|on-demand):/.test(file));
     return [...files, "scripts/build/server.ts"];
   },
 };
