@@ -236,6 +236,14 @@ describe("nodes that cannot be reached", () => {
 });
 
 describe("reap", () => {
+  test("S4: what a late call of a node that has given its lease up leaves behind is found", async () => {
+    const pool = await store.pool();
+    await pool.matcher.retire("b");
+    expect((await pool.matcher.renew("a", some)).dead).toEqual([]);
+    await ben(pool).open();
+    expect((await pool.matcher.renew("a", some)).dead).toEqual(["b"]);
+  });
+
   test("a living node is not reaped", async () => {
     const pool = await store.pool();
     await anna(pool).find();

@@ -71,7 +71,7 @@ export class ModelMatcher implements Matcher {
   }
 
   async open(holder: Holder): Promise<void> {
-    if (!this.#sessions.has(holder.session)) this.#sessions.set(holder.session, { ...holder });
+    if (!this.#sessions.has(holder.session)) this.#record({ ...holder });
   }
 
   async resume(session: string, node: string): ReturnType<Matcher["resume"]> {
@@ -94,7 +94,7 @@ export class ModelMatcher implements Matcher {
     if (known === "superseded") return known;
     if (known) return match && known.pair?.id !== match.pair ? "over" : "held";
     const session: Session = { ...holder };
-    this.#sessions.set(holder.session, session);
+    this.#record(session);
     if (!match) return "held";
     const partner = this.#sessions.get(match.partner.session);
     if (partner && partner.pair?.id !== match.pair) return "over";
@@ -115,7 +115,7 @@ export class ModelMatcher implements Matcher {
     const known = this.#held(holder);
     if (known === "superseded") return { kind: "superseded" };
     const me: Session = known ?? { ...holder };
-    this.#sessions.set(me.session, me);
+    this.#record(me);
 
     let left: Left | undefined;
     let since = me.ticket?.since ?? find.since;
@@ -364,6 +364,14 @@ export class ModelMatcher implements Matcher {
     session.node = node;
     session.epoch = epoch;
     delete session.doomed;
+    this.#record(session);
+  }
+
+  /** Whatever node holds a session is known, if only as a dead one: else nobody would ever reap it. */
+  #record(session: Session): void {
+    this.#sessions.set(session.session, session);
+    const [now, counts] = [this.#now, { online: 0, waiting: 0 }];
+    if (!this.#leases.has(session.node)) this.#leases.set(session.node, { since: now, until: now, counts });
   }
 
   /** The pair's other side, unless it is in this pair no more. */

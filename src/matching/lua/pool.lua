@@ -144,8 +144,10 @@ local function part(session, record)
   return { pair, other, partner.node }
 end
 
--- Makes a node the holder of a session.
+-- Makes a node the holder of a session. A node that has given its lease up, or lost it, is listed again as a dead one:
+-- else nobody would ever reap what a late call of it left here.
 local function hold(session, record, node, epoch)
+  call('ZADD', base .. 'nodes', 'NX', now, node)
   if record.node and record.node ~= node then call('ZREM', base .. 'at:' .. record.node, session) end
   call('ZADD', base .. 'at:' .. node, 0, session)
   record.node, record.epoch, record.doomed = node, epoch, nil
