@@ -53,12 +53,12 @@ function comeAndGo(place: Place, how: "connect" | "ask" | "upgrade" | "hello" | 
 test(`${CONNECTIONS} connections opened and dropped leave nothing behind`, async () => {
   const place = await open({ rules: { maxSessions: CONNECTIONS } });
   const [alice, bob, pair] = await place.pair();
-  const kinds = ["connect", "ask", "upgrade", "hello", "find"] as const;
+  // Few get as far as Redis, which would be what takes the time here.
+  const howOf = (n: number) =>
+    n % 25 === 0 ? "find" : n % 25 === 1 ? "hello" : (["connect", "ask", "upgrade"] as const)[n % 3]!;
   const rush = async (count: number) => {
     for (let left = count; left > 0; left -= AT_A_TIME) {
-      await Promise.all(
-        Array.from({ length: AT_A_TIME }, (_, n) => comeAndGo(place, kinds[n % kinds.length]!)),
-      );
+      await Promise.all(Array.from({ length: AT_A_TIME }, (_, n) => comeAndGo(place, howOf(n))));
     }
     await place.until(() => place.connections === 2);
     await place.pass(25_000);
@@ -75,7 +75,7 @@ test(`${CONNECTIONS} connections opened and dropped leave nothing behind`, async
   alice.send({ type: "signal", pair, data: {} });
   await bob.next("signal");
   expect(place.first.logged.filter(({ level }) => level !== "debug")).toEqual([]);
-}, 60_000);
+}, 180_000);
 
 test("T7: a crowd from one address is turned away at the door, and nobody else is", async () => {
   let address = "203.0.113.5";
