@@ -45,9 +45,13 @@ function tests(script: string): void {
   failed += ok ? counted : Math.max(counted, 1);
 }
 
-/** The browsers that the tests of the page drive. */
-const BROWSERS = { chromium: "/usr/bin/chromium", "firefox-esr": "/usr/bin/firefox-esr" };
-requirePackages(Object.entries(BROWSERS).flatMap(([name, path]) => (existsSync(path) ? [] : [name])));
+/** The browsers that the tests of the page drive, and the authority that certificates are got from in tests. */
+const NEEDED = {
+  chromium: "/usr/bin/chromium",
+  "firefox-esr": "/usr/bin/firefox-esr",
+  pebble: "/usr/bin/pebble",
+};
+requirePackages(Object.entries(NEEDED).flatMap(([name, path]) => (existsSync(path) ? [] : [name])));
 mkdirSync(results, { recursive: true });
 
 if (npmRun("build")) {
