@@ -64,6 +64,8 @@ async function makeExecutable(): Promise<string[]> {
       executable: baseNode(),
       output: next,
       disableExperimentalSEAWarning: true,
+      // A tenth off the CPU time of a start. V8 would refuse it, silently, if execArgv set flags that change its code.
+      useCodeCache: true,
       assets: Object.fromEntries(files.map((file) => [relative(assets, file), file])),
       // A signal that opens a debugger is nothing for a server that strangers talk to.
       execArgv: ["--disable-sigusr1"],

@@ -61,6 +61,7 @@ export const server: Step = {
   async make() {
     const { inputs } = await bundleServer(join(root, "src/main.ts"), bundleFile);
     const files = Object.keys(inputs).filter((file) => !/^(left-out|on-demand):/.test(file));
-    return [...files, "scripts/build/server.ts"];
+    const recipes = ["server", "left-out", "libraries"];
+    return [...files, ...recipes.map((name) => `scripts/build/${name}.ts`)];
   },
 };

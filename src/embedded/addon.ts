@@ -23,7 +23,7 @@ export function loadAddon(name: string, content: Uint8Array = asset(name)): unkn
   for (const directory of directories) {
     try {
       const module = { exports: {} };
-      process.dlopen(module, place(directory, name, content));
+      process.dlopen(module, place(directory, name, content).file);
       return module.exports;
     } catch (error) {
       refused.push(`${directory} (${(error as NodeJS.ErrnoException).code ?? (error as Error).message})`);

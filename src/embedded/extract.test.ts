@@ -49,6 +49,19 @@ test("directories where it does not execute, that are somebody's as well or that
   expect(readdirSync(join(root, "target"))).toEqual([]);
 });
 
+test("what did not run when it was written is not taken at the next start", async () => {
+  const candidates = [join(root, "noexec"), join(root, "good")];
+  await extract(script("1"), candidates);
+  expect(readdirSync(join(root, "noexec"))).toEqual([]);
+  expect(await extract(script("1"), candidates)).toContain("/good/");
+});
+
+test("one that was there already is passed over when it may not be executed any more", async () => {
+  const file = await extract(script("1"), [join(root, "a")]);
+  chmodSync(file, 0o600);
+  expect(await extract(script("1"), [join(root, "a"), join(root, "b")])).toContain("/b/");
+});
+
 test("when none will do, one line names each and why", async () => {
   await expect(extract(script("1"), ["/proc/nowhere", join(root, "noexec")])).rejects.toThrow(
     `found no directory that program can be run from: tried /proc/nowhere (ENOENT), ${root}/noexec (it exits with 126)`,

@@ -1,6 +1,8 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
+  accessSync,
+  constants,
   existsSync,
   lstatSync,
   mkdirSync,
@@ -82,14 +84,18 @@ function isIntact(file: string, hash: string): boolean {
  * file appears under its name complete or not at all; files of older versions are removed.
  * Written synchronously, so that no process is spawned meanwhile: a child that inherited the open file for a moment
  * would make its execution fail with ETXTBSY.
- * @returns its path
+ * @returns its path, and whether it has just been written
  * @throws Error when the directory cannot be used.
  */
-export function place(directory: string, name: string, content: Uint8Array): string {
+export function place(
+  directory: string,
+  name: string,
+  content: Uint8Array,
+): { file: string; fresh: boolean } {
   makePrivateDirectory(directory);
   const hash = sha256(content);
   const file = join(directory, `${name}-${hash.slice(0, 16)}`);
-  if (isIntact(file, hash)) return file;
+  if (isIntact(file, hash)) return { file, fresh: false };
   const next = `${file}.${process.pid}`;
   rmSync(next, { force: true });
   try {
@@ -103,7 +109,7 @@ export function place(directory: string, name: string, content: Uint8Array): str
     const path = join(directory, other);
     if (other.startsWith(`${name}-`) && !path.startsWith(file)) rmSync(path, { force: true });
   }
-  return file;
+  return { file, fresh: true };
 }
 
 /** Resolves when the program runs and exits with 0; rejects with the reason otherwise. */
@@ -120,9 +126,15 @@ function tryToRun(file: string, args: readonly string[]): Promise<void> {
   });
 }
 
+/** A file that does not run is not left for the next start, which would take it for one that did. */
+function forget(file: string, error: unknown): never {
+  rmSync(file, { force: true });
+  throw error;
+}
+
 /**
  * Puts a program where it really executes: into the first of the directories that takes it and that is not mounted
- * noexec, checked by running it.
+ * noexec. One that has just been written is run once to see; for one that was there already the mount is asked.
  * @returns the path of its file
  * @throws Failure that names every directory and what is wrong with it.
  */
@@ -131,8 +143,9 @@ export async function extract(program: EmbeddedProgram, directories: readonly st
   const refused: string[] = [];
   for (const directory of directories) {
     try {
-      const file = place(directory, program.name, content);
-      await tryToRun(file, program.probe);
+      const { file, fresh } = place(directory, program.name, content);
+      if (fresh) await tryToRun(file, program.probe).catch((error) => forget(file, error));
+      else accessSync(file, constants.X_OK);
       return file;
     } catch (error) {
       refused.push(`${directory} (${(error as NodeJS.ErrnoException).code ?? (error as Error).message})`);

@@ -16,4 +16,5 @@ export function library(name: string): unknown {
 }
 
 /** The name of the file that holds it. */
-export const libraryAsset = (name: string): string => `libraries/${name.replace("@", "").replaceAll("/", "-")}.cjs.br`;
+export const libraryAsset = (name: string): string =>
+  `libraries/${name.replace("@", "").replaceAll("/", "-")}.cjs.br`;
