@@ -42,7 +42,7 @@ const percent = (part: number, of: number): string =>
   of === 0 ? "–" : `${((100 * part) / of).toFixed(1)} %`;
 
 function row({ community, policy, findings }: Series): string[] {
-  const { waits, matches, rematches, sharing, couldShare, gaveUp } = findings;
+  const { waits, longest, matches, rematches, sharing, couldShare, gaveUp } = findings;
   const [p50, p95, p99] = [0.5, 0.95, 0.99].map((part) => percentile(waits, part));
   const fairness = (waits.at(-1) ?? 0) / Math.max(p50!, 1_000);
   return [
@@ -57,6 +57,7 @@ function row({ community, policy, findings }: Series): string[] {
     percent(sharing, matches),
     percent(sharing, couldShare),
     fairness.toFixed(0),
+    seconds(longest),
   ];
 }
 
@@ -72,6 +73,7 @@ const HEADINGS = [
   "share an interest",
   "of those who could",
   "longest/median",
+  "longest s, not strict",
 ];
 
 async function run(redis: Redis): Promise<void> {

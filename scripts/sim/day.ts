@@ -6,6 +6,8 @@ import type { Community, Visitor } from "./visitors.ts";
 export interface Findings {
   /** How long everybody waited, for a partner or until they gave up, in ms, ascending. */
   waits: number[];
+  /** The longest wait of somebody who did not insist for ever. */
+  longest: number;
   matches: number;
   /** Matches of two who had parted less than 30 min before. */
   rematches: number;
@@ -53,6 +55,7 @@ export async function play(
 class Run {
   readonly findings: Findings = {
     waits: [],
+    longest: 0,
     matches: 0,
     rematches: 0,
     sharing: 0,
@@ -116,7 +119,7 @@ class Run {
         if (person.turn !== turn) return;
         if (until >= this.#counts) {
           this.findings.gaveUp++;
-          this.findings.waits.push(until - now);
+          this.#noteWait(person);
         }
         await this.#go(person);
       });
@@ -145,11 +148,17 @@ class Run {
     const { findings } = this;
     const now = this.#clock.now;
     findings.matches++;
-    for (const person of [a, b]) findings.waits.push(now - (person.waitingSince ?? now));
+    for (const person of [a, b]) this.#noteWait(person);
     const parted = this.#parted.get(both(a, b));
     if (parted !== undefined && now - parted < REMATCH) findings.rematches++;
     if (a.wish.interests.length > 0 && b.wish.interests.length > 0) findings.couldShare++;
     if (a.wish.interests.some((interest) => b.wish.interests.includes(interest))) findings.sharing++;
+  }
+
+  #noteWait({ waitingSince = this.#clock.now, wish }: Person): void {
+    const waited = this.#clock.now - waitingSince;
+    this.findings.waits.push(waited);
+    if (!wish.strict) this.findings.longest = Math.max(this.findings.longest, waited);
   }
 
   /** One of the two ends it, by Next or because they have had enough; the other asks again after a moment. */

@@ -43,7 +43,7 @@ export function plot(series: readonly Series[]): string {
   let y = TOP;
   for (const community of communities) {
     y += GAP;
-    rows.push(`<text x="12" y="${y - 6}" font-weight="600">${community}</text>`);
+    rows.push(`<text x="12" y="${y - 6}" font-weight="600">${community} visitors</text>`);
     for (const { policy, findings } of series.filter((one) => one.community === community)) {
       const colour = COLOURS[policies.indexOf(policy) % COLOURS.length]!;
       const [p50, p95, p99] = [0.5, 0.95, 0.99].map((part) => x(percentile(findings.waits, part)));

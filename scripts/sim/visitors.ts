@@ -30,9 +30,9 @@ export interface Community {
 }
 
 export const COMMUNITIES: readonly Community[] = [
-  { visitors: 2, days: 400, from: 0, counts: 0, to: DAY },
-  { visitors: 5, days: 200, from: 0, counts: 0, to: DAY },
-  { visitors: 50, days: 20, from: 0, counts: 0, to: DAY },
+  { visitors: 2, days: 200, from: 0, counts: 0, to: DAY },
+  { visitors: 5, days: 100, from: 0, counts: 0, to: DAY },
+  { visitors: 50, days: 10, from: 0, counts: 0, to: DAY },
   { visitors: 5_000, days: 1, from: 0, counts: 0, to: DAY },
   // A whole day would take an hour: half an hour of the evening, of which the last ten minutes count.
   { visitors: 500_000, days: 1, from: 20.5 * HOUR, counts: 20.84 * HOUR, to: 21 * HOUR },
