@@ -42,9 +42,14 @@ export async function runCommandLine(args: readonly string[], caller: Caller): P
 }
 
 function parser(commands: readonly CommandModule[], names: readonly string[]): Argv {
-  // The types of yargs do not know this setting yet.
-  const cli = yargs() as Argv & { usageConfiguration(settings: { "hide-types": boolean }): Argv };
+  // The types of yargs do not know these.
+  const cli = yargs() as Argv & {
+    usageConfiguration(settings: { "hide-types": boolean }): Argv;
+    getInternalMethods(): { getUsageInstance(): { cacheHelpMessage(): void } };
+  };
   cli.usageConfiguration({ "hide-types": true });
+  // It lays out the help of whatever command runs, in case somebody asks later: a sixth of the start of `serve`.
+  cli.getInternalMethods().getUsageInstance().cacheHelpMessage = () => {};
   return cli
     .scriptName("chatrandom")
     .usage("$0 <command> [options]")
