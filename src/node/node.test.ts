@@ -187,3 +187,16 @@ test("drain: a client that says hello meanwhile is sent away with 4400, and its 
   expect(matcher.retire).toHaveBeenCalledWith("n");
   expect(clock.pending).toBe(0);
 });
+
+test("drain: an answer that comes too late sets nothing off any more", async () => {
+  const { clock, connect, matcher, node } = await start();
+  const answer = Promise.withResolvers<never>();
+  matcher.find.mockReturnValueOnce(answer.promise);
+  connect(HELLO, { type: "find", mode: "text" });
+  await settled();
+  await node.drain(0);
+  answer.reject(new Error("away"));
+  await settled();
+  expect(clock.pending).toBe(0);
+  expect(matcher.absent).not.toHaveBeenCalled();
+});

@@ -98,11 +98,16 @@ describe.each([1, 3])("on %i nodes", (nodes) => {
     const [alice, bob, pair] = await place.pair();
     await place.drop(bob);
     for (let n = 0; n < 70; n += 1) alice.send(signal(pair, n));
-    await alice.nothing();
+    await place.until(async () => {
+      const all = await Promise.all(place.nodes.map(({ metrics }) => metrics()));
+      return all.some((text) => text.includes("\nchatrandom_held_signals_dropped_total 6\n"));
+    });
 
     const again = await place.visitor({ resume: bob.welcome.resume });
-    alice.send(signal(pair, 100));
+    // Between nodes, what is said at the very moment of the move may overtake what was held.
+    if (nodes === 1) alice.send(signal(pair, 100));
     for (let n = 0; n < 64; n += 1) expect(await again.next("signal")).toEqual(signal(pair, n));
+    if (nodes > 1) alice.send(signal(pair, 100));
     expect(await again.next("signal")).toEqual(signal(pair, 100));
   });
 

@@ -242,6 +242,31 @@ describe.each([1, 3])("on %i nodes", (nodes) => {
     expect(await later).toEqual({ type: "status", online: 2, waiting: 0 });
   });
 
+  test("metrics count what has happened", async () => {
+    const place = await open({ nodes });
+    const [alice, bob, pair] = await place.pair();
+    const waiting = await place.visitor();
+    waiting.find({ mode: "text" });
+    await waiting.next("waiting");
+    for (let n = 0; n < 3; n += 1) alice.send({ type: "signal", pair, data: { n } });
+    await alice.nothing();
+    await bob.heard();
+    await place.connect();
+    const texts = await Promise.all(
+      place.nodes.map(({ origin }) => fetch(`${origin}/metrics`).then((a) => a.text())),
+    );
+    const sum = (name: string) =>
+      texts
+        .flatMap((text) => text.split("\n").filter((line) => line.startsWith(`${name} `)))
+        .reduce((total, line) => total + Number(line.slice(name.length)), 0);
+    expect(sum("chatrandom_connections")).toBe(4);
+    expect(sum("chatrandom_sessions_waiting")).toBe(1);
+    expect(sum("chatrandom_pairs_active")).toBe(1);
+    expect(sum('chatrandom_matches_total{mode="video"}')).toBe(1);
+    expect(sum("chatrandom_match_wait_seconds_count")).toBe(2);
+    expect(sum(`chatrandom_signals_relayed_total{route="${nodes === 1 ? "local" : "link"}"}`)).toBe(3);
+  });
+
   test("welcome says all that a page needs", async () => {
     const place = await open({ nodes });
     const alice = await place.visitor();
