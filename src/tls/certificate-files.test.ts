@@ -1,4 +1,5 @@
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
@@ -79,6 +80,18 @@ test("so are others that a link points to from now on, as certbot and Kubernetes
   symlinkSync("2", at("next"));
   renameSync(at("next"), at("live"));
   await looks(() => source.current.fingerprint === second.fingerprint);
+});
+
+test("two that are written one after the other are taken together, without a word about the time between", async () => {
+  write(first);
+  const source = await open();
+  writeFileSync(at("chain.pem"), second.chain);
+  clock.move(2_000);
+  // Longer than a look takes: one that did not wait would have read them by now.
+  for (let n = 0; n < 50; n += 1) await stat(at("chain.pem"));
+  writeFileSync(at("key.pem"), second.key);
+  await looks(() => source.current.fingerprint === second.fingerprint);
+  expect(logged).toMatchObject([{ level: "info", message: "took the new certificate" }]);
 });
 
 test("one of the two alone is not taken, whatever the time between them", async () => {
