@@ -43,6 +43,8 @@ export const valkey: EmbeddedProgram = {
   probe: ["--version"],
 };
 
+const LEFT_OVER_ENDS_WITHIN_MS = 3000;
+
 /**
  * Makes the data directory and checks that it can be used.
  * @returns its real path: however it was spelled, it is one directory
@@ -123,26 +125,27 @@ async function endLeftOvers(
   log: ProgramOptions["log"],
   clock: Clock,
 ): Promise<void> {
-  const signals = [
-    { name: "SIGTERM", within: 3000 },
-    { name: "SIGKILL", within: 3000 },
-  ] as const;
-  for (const { name, within } of signals) {
-    for (const pid of serversOf(sockets)) {
+  let left = serversOf(sockets);
+  for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+    for (const pid of left) {
       log.warn({ pid }, "ending the Redis of an earlier run");
       try {
-        process.kill(pid, name);
+        process.kill(pid, signal);
       } catch {
         // It has just ended, or it is somebody else's, and then we say so below.
       }
     }
-    const deadline = clock.now() + within;
-    while (serversOf(sockets).length > 0 && clock.now() < deadline) await pause(clock, 10);
+    for (
+      const deadline = clock.now() + LEFT_OVER_ENDS_WITHIN_MS;
+      left.length > 0 && clock.now() < deadline;
+    ) {
+      await pause(clock, 10);
+      left = serversOf(sockets);
+    }
   }
-  const [pid] = serversOf(sockets);
-  if (pid)
+  if (left.length > 0)
     throw new Failure(
-      `a Redis of an earlier run (process ${pid}) uses the data directory and cannot be ended`,
+      `a Redis of an earlier run (process ${left[0]}) uses the data directory and cannot be ended`,
     );
 }
 
