@@ -1,6 +1,7 @@
 /**
  * What a find costs, in pools of several sizes: finds a second, the script's own time in the server (p50, p99), the
- * server's CPU a find, and memory a ticket. Real scripts on a real server; run it alone. `--help` names the options.
+ * server's CPU a find, and memory a ticket. Real scripts, a real server for each pool. The pools are measured in turn,
+ * many times over, and medians printed, since whatever else the machine does would else favour one of them.
  *
  * A large pool holds only tickets that fit nobody in it, since those that fit are gone: here each insists on interests
  * of its own, a third of them for ever (strict), two thirds with languages as well. The finds that are timed:
@@ -19,15 +20,17 @@ import { DEFAULT_RULES } from "../../src/matching/rules.ts";
 import { startTestRedis } from "../../src/redis/test-server.ts";
 import type { Match, Outcome, Wish } from "../../src/session/match.ts";
 
-const HELP = `npm run bench:matching -- [--pools 100,10000,1000000] [--finds 100000] [--at-once 16]
+const HELP = `npm run bench:matching -- [--pools 100,10000,1000000] [--rounds 20] [--finds 5000] [--at-once 16]
   --pools    how many tickets wait
-  --finds    how many finds are timed, at least
+  --rounds   how often each pool is measured
+  --finds    how many finds one of these measurements times, at least
   --at-once  how many are under way at a time`;
 
 const { values: options } = parseArgs({
   options: {
     pools: { type: "string", default: "100,10000,1000000" },
-    finds: { type: "string", default: "100000" },
+    rounds: { type: "string", default: "20" },
+    finds: { type: "string", default: "5000" },
     "at-once": { type: "string", default: "16" },
     help: { type: "boolean" },
   },
@@ -51,38 +54,65 @@ function wishOf(ticket: number, version = 0): Wish {
   };
 }
 
-class Bench {
+/** What one measurement of one pool found. Times in µs. */
+interface Measurement {
+  rate: number;
+  p50: number;
+  p99: number;
+  cpu: number;
+}
+
+class Pool {
+  readonly size: number;
   readonly #redis: Redis;
   readonly #matcher: RedisMatcher;
-  readonly #size: number;
   /** Counts the changes of each ticket's wish. */
   readonly #versions = new Map<number, number>();
   #newcomers = 0;
-  finds = 0;
+  #steps = 0;
+  #finds = 0;
 
   constructor(redis: Redis, size: number) {
     this.#redis = redis;
-    this.#size = size;
+    this.size = size;
     const rules = { ...DEFAULT_RULES, lease: 24 * 3_600_000 };
     this.#matcher = new RedisMatcher({ redis: { client: redis }, prefix: "bench:", rules });
   }
 
   /** Fills the pool. Answers with how many bytes a ticket takes. */
   async fill(): Promise<number> {
-    await this.#redis.flushall("SYNC");
     await this.#matcher.renew(NODE, { online: 0, waiting: 0 });
     const before = await this.#memory();
-    await inParallel(this.#size, 200, async (ticket) => {
+    await inParallel(this.size, 200, async (ticket) => {
       await this.#find(`ticket ${ticket}`, wishOf(ticket));
     });
     const { waiting } = await this.#matcher.census(1);
-    if (waiting.video + waiting.text !== this.#size)
-      throw new Error("tickets of the pool matched each other");
-    return ((await this.#memory()) - before) / this.#size;
+    if (waiting.video + waiting.text !== this.size) throw new Error("tickets of the pool matched each other");
+    return ((await this.#memory()) - before) / this.size;
+  }
+
+  /** Times some finds, of all kinds. */
+  async measure(finds: number, atOnce: number): Promise<Measurement> {
+    this.#finds = 0;
+    await this.#redis.config("RESETSTAT");
+    const [started, startedCpu] = [performance.now(), await this.#cpu()];
+    // Strided, so that neighbours in time are no neighbours in the pool, and no ticket is asked for twice at a time.
+    await inParallel(Math.ceil(finds / 1.5), Math.min(atOnce, this.size), async () => {
+      const step = this.#steps++;
+      await this.#once(step % 4, (step * 61) % this.size);
+    });
+    const [seconds, cpu] = [(performance.now() - started) / 1_000, (await this.#cpu()) - startedCpu];
+    const info = await this.#redis.info("latencystats");
+    return {
+      rate: this.#finds / seconds,
+      p50: field(info, /percentiles_usec_evalsha:p50=([\d.]+)/),
+      p99: field(info, /percentiles_usec_evalsha:.*p99=([\d.]+)/),
+      cpu: (cpu / this.#finds) * 1e6,
+    };
   }
 
   /** One of the kinds above, with a ticket of the pool that no other call has at the time. */
-  async once(kind: number, ticket: number): Promise<void> {
+  async #once(kind: number, ticket: number): Promise<void> {
     const version = this.#versions.get(ticket) ?? 0;
     const session = `ticket ${ticket}`;
     const wish = wishOf(ticket, version);
@@ -107,9 +137,14 @@ class Bench {
   }
 
   async #find(session: string, wish: Wish, leaving?: string): Promise<Outcome> {
-    this.finds++;
+    this.#finds++;
     const self = { session, node: NODE, epoch: 1, device: `device of ${session}` };
     return this.#matcher.find(self, { wish, leaving });
+  }
+
+  async #cpu(): Promise<number> {
+    const info = await this.#redis.info("cpu");
+    return field(info, /^used_cpu_user:([\d.]+)/m) + field(info, /^used_cpu_sys:([\d.]+)/m);
   }
 
   async #memory(): Promise<number> {
@@ -137,48 +172,50 @@ async function inParallel(count: number, width: number, run: (n: number) => Prom
   await Promise.all(Array.from({ length: Math.min(width, count) }, worker));
 }
 
-async function cpu(redis: Redis): Promise<number> {
-  const info = await redis.info("cpu");
-  return field(info, /^used_cpu_user:([\d.]+)/m) + field(info, /^used_cpu_sys:([\d.]+)/m);
-}
+const median = (numbers: number[]): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1]!;
 
-async function measure(redis: Redis, size: number): Promise<string[]> {
-  const bench = new Bench(redis, size);
-  const bytes = await bench.fill();
-  const atOnce = Number(options["at-once"]);
-  const steps = Math.ceil(Number(options.finds) / 1.5);
-  bench.finds = 0;
-  await redis.config("RESETSTAT");
-  const [started, startedCpu] = [performance.now(), await cpu(redis)];
-  // Strided, so that neighbours in time are no neighbours in the pool, and no ticket is asked for twice at a time.
-  await inParallel(steps, Math.min(atOnce, size), (n) => bench.once(n % 4, (n * 61) % size));
-  const [seconds, usedCpu] = [(performance.now() - started) / 1_000, (await cpu(redis)) - startedCpu];
-  const info = await redis.info("latencystats");
-  return [
-    size.toLocaleString("en"),
-    Math.round(bench.finds / seconds).toLocaleString("en"),
-    field(info, /percentiles_usec_evalsha:p50=([\d.]+)/).toFixed(0),
-    field(info, /percentiles_usec_evalsha:.*p99=([\d.]+)/).toFixed(0),
-    ((usedCpu / bench.finds) * 1e6).toFixed(1),
-    bytes.toFixed(0),
-  ];
-}
-
-if (options.help) {
-  console.log(HELP);
-} else {
+async function run(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), "chatrandom-bench-"));
-  const path = join(directory, "r.sock");
-  const server = await startTestRedis(["--unixsocket", path, "--save", "", "--appendonly", "no"]);
-  const redis = new Redis({ path });
+  const stop: (() => Promise<unknown>)[] = [async () => rmSync(directory, { recursive: true })];
   try {
-    console.log("waiting | finds/s | script p50 µs | script p99 µs | server CPU µs a find | bytes a ticket");
+    const pools: { pool: Pool; bytes: number; found: Measurement[] }[] = [];
     for (const size of options.pools.split(",").map(Number)) {
-      console.log((await measure(redis, size)).join(" | "));
+      const path = join(directory, `${size}.sock`);
+      const server = await startTestRedis(["--unixsocket", path, "--save", "", "--appendonly", "no"]);
+      const redis = new Redis({ path });
+      stop.push(async () => {
+        redis.disconnect();
+        await server.stop();
+      });
+      const pool = new Pool(redis, size);
+      pools.push({ pool, bytes: await pool.fill(), found: [] });
+    }
+    for (let round = 0; round < Number(options.rounds); round++) {
+      for (const { pool, found } of pools) {
+        found.push(await pool.measure(Number(options.finds), Number(options["at-once"])));
+      }
+    }
+    console.log(
+      "| waiting | finds/s | of the first | script p50 µs | p99 µs | server CPU µs | bytes a ticket |",
+    );
+    console.log(`|${" --- |".repeat(7)}`);
+    const rate = (found: Measurement[]) => median(found.map((one) => one.rate));
+    for (const { pool, bytes, found } of pools) {
+      const cells = [
+        pool.size.toLocaleString("en"),
+        Math.round(rate(found)).toLocaleString("en"),
+        `${Math.round((100 * rate(found)) / rate(pools[0]!.found))} %`,
+        median(found.map((one) => one.p50)).toFixed(0),
+        median(found.map((one) => one.p99)).toFixed(0),
+        median(found.map((one) => one.cpu)).toFixed(0),
+        bytes.toFixed(0),
+      ];
+      console.log(`| ${cells.join(" | ")} |`);
     }
   } finally {
-    redis.disconnect();
-    await server.stop();
-    rmSync(directory, { recursive: true });
+    for (const end of stop.toReversed()) await end();
   }
 }
+
+if (options.help) console.log(HELP);
+else await run();
