@@ -201,7 +201,7 @@ export class Place {
 
   /** Waits for a condition. */
   async until(condition: () => boolean | Promise<boolean>): Promise<void> {
-    await vi.waitUntil(condition, { timeout: 5_000, interval: 1 });
+    await vi.waitUntil(condition, { timeout: 30_000, interval: 1 });
   }
 
   /** Waits until what the nodes have asked Redis so far is answered, and what they asked because of that. */

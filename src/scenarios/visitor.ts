@@ -5,7 +5,7 @@ import type { ClientMessage, Hello, ServerMessage, Welcome } from "../protocol/m
 import { SUBPROTOCOL } from "../protocol/messages.ts";
 
 /** How long a test waits for what has to come. Nothing that works takes as long. */
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 30_000;
 
 type Of<T extends ServerMessage["type"]> = Extract<ServerMessage, { type: T }>;
 

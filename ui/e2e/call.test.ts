@@ -1,3 +1,4 @@
+import { networkInterfaces } from "node:os";
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { startAppliance } from "./appliance.ts";
@@ -103,15 +104,20 @@ test("text chat works without a camera, and the page says what to do", async () 
 });
 
 test("a page that is not on https says so", async () => {
-  const network = Object.values((await import("node:os")).networkInterfaces())
+  const network = Object.values(networkInterfaces())
     .flat()
     .find((address) => address && !address.internal && address.family === "IPv4");
-  const host = network?.address ?? "127.0.0.1";
-  const visitor = await Visitor.open(chromium, `http://${host}:${appliance.port}/`);
-  visitors.push(visitor);
-  await visitor.start();
   // A machine with loopback only has no insecure address to try.
-  if (network) await visitor.page.getByText(/https/i).first().waitFor();
+  if (!network) return;
+  const plain = await startAppliance({ args: ["--tls", "off"] });
+  try {
+    const visitor = await Visitor.open(chromium, `http://${network.address}:${plain.port}/`);
+    visitors.push(visitor);
+    await visitor.start();
+    await visitor.page.getByText(/https/i).first().waitFor();
+  } finally {
+    await plain.stop();
+  }
 });
 
 describe("Firefox", () => {
