@@ -13,6 +13,7 @@ test("whatever happens for a while, the two end connected to each other, with no
     }),
     fc.record({ kind: fc.constant("deaf" as const), role }),
     fc.record({ kind: fc.constant("hangs" as const), hangs: fc.boolean() }),
+    fc.record({ kind: fc.constant("mozilla" as const), mozilla: fc.boolean() }),
     fc.record({ kind: fc.constant("works" as const), works: fc.boolean() }),
     fc.record({ kind: fc.constant("latency" as const), ms: fc.integer({ min: 0, max: 2_000 }) }),
     fc.record({ kind: fc.constant("loses" as const), every: fc.integer({ min: 0, max: 4 }) }),
@@ -39,6 +40,7 @@ test("whatever happens for a while, the two end connected to each other, with no
         const connection = happens.kind === "deaf" ? run[happens.role].connection : undefined;
         if (connection) connection.deaf = true;
         if (happens.kind === "hangs") run.network.hangs = happens.hangs;
+        if (happens.kind === "mozilla") run.network.mozilla = happens.mozilla;
         if (happens.kind === "works") run.network.works = happens.works;
         if (happens.kind === "latency") run.latency = happens.ms;
         if (happens.kind === "loses") run.loses = () => happens.every > 0 && count++ % happens.every === 0;

@@ -189,6 +189,29 @@ describe("an interruption", () => {
     expect(offers()).toMatchObject([{ generation: 1 }, { generation: 1 }]);
   });
 
+  test.each(["offerer", "answerer"] as const)(
+    "gets a new connection at once where the %s is Firefox",
+    async (role) => {
+      const mixed = new TwoPages();
+      const other = role === "offerer" ? "answerer" : "offerer";
+      // The one whose connection is made first is the offerer's.
+      mixed.network.mozilla = role === "offerer";
+      mixed.match();
+      mixed.network.mozilla = role === "answerer";
+      await mixed.clock.pass(10_000);
+      expect([mixed[role].connection?.mozilla, mixed[other].connection?.mozilla]).toEqual([true, false]);
+      mixed.network.mozilla = true;
+      mixed.network.cut("failed");
+      await mixed.clock.pass(1_000);
+      expect(mixed.connected).toBe(true);
+      expect(mixed.offerer.call.remembered.generation).toBe(2);
+      mixed.answerer.connection?.move("failed");
+      await mixed.clock.pass(3_000);
+      expect(mixed.connected).toBe(true);
+      expect(mixed.offerer.call.remembered.generation).toBe(3);
+    },
+  );
+
   test("that an ICE restart does not heal gets a new connection", async () => {
     pages.network.works = false;
     pages.network.cut("failed");

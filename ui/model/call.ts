@@ -62,8 +62,8 @@ const REBUILD_MS = 2_000;
 export const FAILED_AFTER_MS = 25_000;
 const GIVE_UP_MS = 120_000;
 /**
- * A connection may call itself connected and carry nothing: so it is, now and then, one way between different browsers
- * after an ICE restart. So each page sends a beat, and one that has heard it and then does not for so long says so.
+ * A connection may call itself connected and carry nothing, as browsers show now and then after an ICE restart. So each
+ * page sends a beat, and one that has heard it and then does not for so long takes the connection for dead.
  */
 export const BEAT_MS = 2_000;
 export const SILENT_MS = 10_000;
@@ -143,14 +143,14 @@ export class Call {
     const { generation } = signal;
     if ("candidates" in signal) {
       if (generation === this.#generation) this.#peer?.addCandidates(signal.candidates);
-      else if (generation > this.#generation && this.#early.length < MAX_EARLY_SIGNALS)
-        this.#early.push(signal);
+      else if (generation > this.#generation)
+        this.#early = [...this.#early, signal].slice(-MAX_EARLY_SIGNALS);
     } else if ("restart" in signal) {
       if (this.role === "offerer") this.#asked(signal.restart, generation);
     } else if (this.role === "answerer") {
       if (signal.description.type === "offer") this.#offered(signal.description.sdp, generation);
     } else if (signal.description.type === "answer" && generation === this.#generation) {
-      this.#peer?.accept(signal.description.sdp).catch(() => {}); // the watchdog sees to it
+      this.#peer?.accept(signal.description.sdp).catch(() => {});
     }
   }
 
@@ -186,17 +186,13 @@ export class Call {
   #build(ready: Peer | null = null, sent = false): void {
     this.#generation += 1;
     const peer = this.#adopt(ready);
-    if (!peer) return;
-    const generation = this.#generation;
-    if (sent) return;
-    peer
-      .offer()
-      .then((sdp) => {
-        if (this.#peer !== peer) return;
-        this.#setup.events.signal({ description: { type: "offer", sdp }, generation });
-        return peer.gather();
-      })
-      .catch(() => {});
+    if (!peer || sent) return;
+    const send = this.#describe(peer, "offer");
+    const offered = peer.offer().then((sdp) => {
+      send(sdp);
+      return peer.gather();
+    });
+    offered.catch(() => {}); // the watchdog sees to it, here and below
   }
 
   #asked(what: "ice" | "connection", generation: number): void {
@@ -210,7 +206,7 @@ export class Call {
     this.#granting = what;
     this.#stopGranting = this.#clock.after(Math.max(0, REBUILD_MS - age), () => {
       this.#granting = null;
-      if (what === "ice") return this.#restartIce();
+      if (what === "ice") return this.#restart();
       this.#generation = Math.max(this.#generation, generation);
       this.#interrupt();
       this.#watch();
@@ -218,17 +214,16 @@ export class Call {
     });
   }
 
-  #restartIce(): void {
+  /** The gentle way first: a restart keeps the connection, and what is on its way in the chat. */
+  #restart(): void {
     const peer = this.#peer;
-    const generation = this.#generation;
-    if (!peer) return;
     this.#watch();
+    if (!peer?.canRestart) {
+      this.#interrupt();
+      return this.#build();
+    }
     this.#builtAt = this.#clock.now();
-    const offered = peer.restart((sdp) => {
-      if (this.#peer !== peer) return;
-      this.#setup.events.signal({ description: { type: "offer", sdp }, generation });
-    });
-    offered.catch(() => {});
+    peer.restart(this.#describe(peer, "offer")).catch(() => {});
   }
 
   // The answerer's side
@@ -243,11 +238,7 @@ export class Call {
     const peer = renewed ?? this.#adopt(null);
     if (!peer) return;
     this.#watch();
-    const answer = peer.answer(sdp, (answered) => {
-      if (this.#peer !== peer) return;
-      this.#setup.events.signal({ description: { type: "answer", sdp: answered }, generation });
-    });
-    answer.catch(() => {}); // the watchdog sees to it
+    peer.answer(sdp, this.#describe(peer, "answer")).catch(() => {});
     for (const early of this.#early.splice(0)) {
       if (early.generation === generation) peer.addCandidates(early.candidates);
       else if (early.generation > generation) this.#early.push(early);
@@ -336,11 +327,10 @@ export class Call {
     }
   }
 
-  /** The gentle way, which keeps the connection; the watchdog takes the other one if it does not help. */
   #heal(): void {
     this.#watch();
     if (!this.#reachable) return;
-    if (this.role === "offerer") this.#restartIce();
+    if (this.role === "offerer") this.#restart();
     else this.#ask("ice");
   }
 
@@ -377,6 +367,14 @@ export class Call {
     if (!this.#reachable) return;
     if (this.role === "offerer") this.#build();
     else this.#ask("connection");
+  }
+
+  /** Sends a description, unless its connection is not the current one any more. */
+  #describe(peer: Peer, type: "offer" | "answer"): (sdp: string) => void {
+    const generation = this.#generation;
+    return (sdp) => {
+      if (this.#peer === peer) this.#setup.events.signal({ description: { type, sdp }, generation });
+    };
   }
 
   #ask(restart: "ice" | "connection"): void {

@@ -107,8 +107,9 @@ test("both sides show one stream with sound and picture", async () => {
 
 test("a beat is heard on the other side", async () => {
   const { offerer, mine, theirs } = await connect("text");
+  expect([mine.beats, theirs.beats]).toEqual([1, 1]); // with the connection
   offerer.beat();
-  expect([mine.beats, theirs.beats]).toEqual([0, 1]);
+  expect([mine.beats, theirs.beats]).toEqual([1, 2]);
 });
 
 test("tracks come, change and go without a new negotiation, on both sides", async () => {
@@ -196,7 +197,7 @@ test("takes a bounded number of candidates", async () => {
 test("a closed one says and does nothing any more", async () => {
   const { offerer, answerer, mine, theirs } = await connect();
   const { onconnectionstatechange, onicecandidate, ontrack } = connection(0);
-  mine.states.length = mine.candidates.length = mine.streams.length = 0;
+  mine.states.length = mine.candidates.length = mine.streams.length = mine.beats = theirs.beats = 0;
   offerer.close();
   offerer.close();
   onconnectionstatechange?.();

@@ -50,6 +50,7 @@ export class Peer {
   #earlyCandidates: Candidate[] = [];
   #remoteCandidates = 0;
   #remoteKnown = false;
+  #firefox = false;
   #received: MediaStream | null = null;
   #steps: Promise<unknown> = Promise.resolve();
   #prepared: Promise<string> | null = null;
@@ -68,6 +69,7 @@ export class Peer {
     this.channel = connection.createDataChannel("chat", { negotiated: true, id: 0 });
     const unreliable = { ordered: false, maxRetransmits: 0 };
     this.#pulse = connection.createDataChannel("pulse", { negotiated: true, id: 1, ...unreliable });
+    this.#pulse.onopen = () => this.beat();
     this.#pulse.onmessage = () => this.#events?.beat();
     if (setup.mode === "video" && setup.role === "offerer") {
       const stream = setup.newStream();
@@ -95,7 +97,7 @@ export class Peer {
    * may lie ready for long.
    */
   offer(): Promise<string> {
-    this.#prepared ??= this.#step(async () => (await this.#connection.createOffer()).sdp ?? "");
+    this.#prepared ??= this.#step(async () => this.#note((await this.#connection.createOffer()).sdp));
     return this.#prepared;
   }
 
@@ -106,6 +108,14 @@ export class Peer {
       if (this.#connection.signalingState !== "stable" || this.#remoteKnown) return;
       await this.#connection.setLocalDescription({ type: "offer", sdp });
     });
+  }
+
+  /**
+   * Whether an ICE restart may help. Where Firefox takes part it does not: a connection that failed stays failed
+   * (w3c/webrtc-pc#3139), and one that works may stop carrying anything one way.
+   */
+  get canRestart(): boolean {
+    return !this.#firefox;
   }
 
   /**
@@ -130,11 +140,11 @@ export class Peer {
     return this.#step(async () => {
       const connection = this.#connection;
       this.#remoteCandidates = 0;
-      await connection.setRemoteDescription({ type: "offer", sdp });
+      await connection.setRemoteDescription({ type: "offer", sdp: this.#note(sdp) });
       this.#fillSections();
       const answer = await connection.createAnswer();
       if (this.#closed) return;
-      send(answer.sdp ?? "");
+      send(this.#note(answer.sdp));
       const applied = connection.setLocalDescription(answer);
       this.#addEarlyCandidates();
       await applied;
@@ -145,7 +155,7 @@ export class Peer {
     return this.#step(async () => {
       if (this.#connection.signalingState !== "have-local-offer") return;
       this.#remoteCandidates = 0;
-      await this.#connection.setRemoteDescription({ type: "answer", sdp });
+      await this.#connection.setRemoteDescription({ type: "answer", sdp: this.#note(sdp) });
       this.#addEarlyCandidates();
     });
   }
@@ -209,6 +219,12 @@ export class Peer {
     });
     this.#steps = run.catch(() => {});
     return run;
+  }
+
+  /** Looks who made it. Browsers keep a description of another one in words of their own, so later is too late. */
+  #note(sdp = ""): string {
+    if (sdp.includes("\no=mozilla")) this.#firefox = true;
+    return sdp;
   }
 
   /** Gives our tracks to the sections of a stranger's offer: its first for sound, its first for the picture. */

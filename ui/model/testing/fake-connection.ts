@@ -11,10 +11,13 @@ export class FakeNetwork {
   works = true;
   /** Connections made while it is true hang. */
   hangs = false;
+  /** Connections made while it is true are Firefox's: an ICE restart does not help them. */
+  mozilla = false;
 
   readonly newConnection = (configuration: RTCConfiguration): RTCPeerConnection => {
     const connection = new FakeConnection(this, this.connections.length + 1, configuration);
     connection.stuck = this.hangs;
+    connection.mozilla = this.mozilla;
     this.connections.push(connection);
     return connection as unknown as RTCPeerConnection;
   };
@@ -34,12 +37,14 @@ export class FakeNetwork {
       const other = this.open.find((candidate) => one.fits(candidate) && candidate.fits(one));
       if (!other || !this.works || one.stuck || other.stuck) continue;
       if (one.linked === `${one.localUfrag} ${other.localUfrag}`) continue;
+      if (one.linked !== "" && (one.mozilla || other.mozilla)) continue;
       for (const [mine, theirs] of [[one, other] as const, [other, one] as const]) {
         mine.partner = theirs;
         mine.linked = `${mine.localUfrag} ${theirs.localUfrag}`;
       }
       for (const side of [one, other]) side.move("connected");
-      for (const side of [one, other]) for (const channel of [side.channel, side.pulse]) channel?.opens();
+      for (const side of [one, other]) side.channel?.opens();
+      for (const side of [one, other]) side.pulse?.opens();
     }
   }
 }
@@ -58,6 +63,7 @@ export class FakeConnection {
   configuration: RTCConfiguration;
   /** Like a real one that hangs: everything works, it only never connects. */
   stuck = false;
+  mozilla = false;
   partner: FakeConnection | null = null;
   linked = "";
   localUfrag = "";
@@ -179,7 +185,8 @@ export class FakeConnection {
 
   #describe(): string {
     const sections = this.transceivers.map(({ receiver }) => `m=${receiver.track.kind} 9 UDP 0\r\n`).join("");
-    return `v=0\r\na=ice-ufrag:${this.id}.${this.#round}\r\n${sections}m=application 9 UDP 0\r\n`;
+    const origin = this.mozilla ? "o=mozilla...THIS_IS_SDPARTA-99.0 1 0 IN IP4 0.0.0.0\r\n" : "";
+    return `v=0\r\n${origin}a=ice-ufrag:${this.id}.${this.#round}\r\n${sections}m=application 9 UDP 0\r\n`;
   }
 
   #mustBeOpen(): void {
