@@ -26,10 +26,10 @@ export type Resumed =
   | { state: "paired"; match: Match };
 
 /**
- * `held`: the store has the session as given. `over`: it has the session, but the other side is in that pair no more.
- * `superseded`: another node holds the session now.
+ * `held`: the store has the session as given. `over`: it has the session, but that pair is over. `alone`: as given, but
+ * of the pair's other side it knows nothing, or nothing yet. `superseded`: another node holds the session now.
  */
-export type Restored = "held" | "over" | "superseded";
+export type Restored = "held" | "over" | "alone" | "superseded";
 
 /** A session found by `reap` whose node is dead. `partner` is where the pair's other side lives. */
 export interface Orphan {
@@ -98,16 +98,16 @@ export interface Matcher {
   absent(holder: Holder): Promise<void>;
 
   /** Stops waiting, or ends the pair, whichever it is now. Undefined when there was nothing to tell anybody. */
-  leave(holder: Holder): Promise<Left | undefined>;
+  leave(holder: Holder): Promise<Left | "superseded" | undefined>;
 
   /**
    * These two never again, for the configured time, by device. `pair` is the current pair, which ends, or the last
    * one up to 5 min after its end. Null when it is neither.
    */
-  block(holder: Holder, pair: string): Promise<{ left?: Left; partnerDevice: string } | null>;
+  block(holder: Holder, pair: string): Promise<{ left?: Left; partnerDevice: string } | "superseded" | null>;
 
   /** The session is over: its ticket, pair and record go. */
-  end(holder: Holder): Promise<Left | undefined>;
+  end(holder: Holder): Promise<Left | "superseded" | undefined>;
 
   /**
    * Renews the lease of `node` (5 s) and says how many visitors there are. `dead` names nodes whose lease ran out and

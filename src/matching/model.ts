@@ -92,7 +92,8 @@ export class ModelMatcher implements Matcher {
   async restore(holder: Holder, match?: Match): Promise<Restored> {
     const known = this.#held(holder);
     if (known === "superseded") return known;
-    if (known) return match && known.pair?.id !== match.pair ? "over" : "held";
+    if (known && match && known.pair?.id !== match.pair) return "over";
+    if (known) return match && !this.#partner(known) ? "alone" : "held";
     const session: Session = { ...holder };
     this.#record(session);
     if (!match) return "held";
@@ -101,7 +102,7 @@ export class ModelMatcher implements Matcher {
     const { pair: id, role, common, mode } = match;
     session.pair = { id, role, common, partner: match.partner.session };
     session.ticket = { wish: { mode, interests: [], languages: [], strict: false }, since: this.#now };
-    return "held";
+    return partner ? "held" : "alone";
   }
 
   async undo(holder: Holder, pair: string, find: Find, avoid?: readonly string[]): Promise<Outcome> {
@@ -244,9 +245,9 @@ export class ModelMatcher implements Matcher {
     if (me && me !== "superseded") delete me.ticket?.insists;
   }
 
-  async leave(holder: Holder): Promise<Left | undefined> {
+  async leave(holder: Holder): ReturnType<Matcher["leave"]> {
     const me = this.#held(holder);
-    if (!me || me === "superseded") return undefined;
+    if (!me || me === "superseded") return me;
     if (me.pair) return this.#part(me);
     delete me.ticket;
     return undefined;
@@ -254,7 +255,8 @@ export class ModelMatcher implements Matcher {
 
   async block(holder: Holder, pair: string): ReturnType<Matcher["block"]> {
     const me = this.#held(holder);
-    if (!me || me === "superseded") return null;
+    if (me === "superseded") return me;
+    if (!me) return null;
     const left = me.pair?.id === pair ? this.#part(me) : undefined;
     if (me.last?.pair !== pair || this.#now - me.last.at > REPORT_AFTER_END_MS) return null;
     const partnerDevice = me.last.device;
@@ -263,10 +265,9 @@ export class ModelMatcher implements Matcher {
     return { partnerDevice, ...(left && { left }) };
   }
 
-  async end(holder: Holder): Promise<Left | undefined> {
+  async end(holder: Holder): ReturnType<Matcher["end"]> {
     const left = await this.leave(holder);
-    const me = this.#held(holder);
-    if (me && me !== "superseded") this.#sessions.delete(me.session);
+    if (left !== "superseded") this.#sessions.delete(holder.session);
     return left;
   }
 

@@ -101,21 +101,22 @@ export class RedisMatcher implements Matcher {
     await this.#run(absent, session, node, epoch);
   }
 
-  async leave({ session, node, epoch }: Holder): Promise<Left | undefined> {
-    return readLeft((await this.#run(leave, session, node, epoch, "")) as LeftReply);
+  leave(holder: Holder): ReturnType<Matcher["leave"]> {
+    return this.#leave(holder, "");
   }
 
   async block({ session, node, epoch }: Holder, pair: string): ReturnType<Matcher["block"]> {
     const limits = [this.#rules.blockFor, this.#mostBlocks, REPORT_AFTER_END_MS];
     const reply = await this.#run(block, session, node, epoch, pair, ...limits);
     if (!reply) return null;
+    if (reply === "superseded") return reply;
     const [partnerDevice, ended] = reply as [string, LeftReply];
     const left = readLeft(ended);
     return { partnerDevice, ...(left && { left }) };
   }
 
-  async end({ session, node, epoch }: Holder): Promise<Left | undefined> {
-    return readLeft((await this.#run(leave, session, node, epoch, "end")) as LeftReply);
+  end(holder: Holder): ReturnType<Matcher["end"]> {
+    return this.#leave(holder, "end");
   }
 
   async renew(node: string, counts: Counts): ReturnType<Matcher["renew"]> {
@@ -151,6 +152,11 @@ export class RedisMatcher implements Matcher {
       nodes.push({ node: String(known[at]), lease, online, waiting });
     }
     return { waiting: { video: Number(video), text: Number(text) }, interests, nodes };
+  }
+
+  async #leave({ session, node, epoch }: Holder, how: "" | "end"): ReturnType<Matcher["leave"]> {
+    const reply = await this.#run(leave, session, node, epoch, how);
+    return reply === "superseded" ? reply : readLeft(reply as LeftReply);
   }
 
   async #find(

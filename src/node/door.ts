@@ -117,7 +117,6 @@ export class Door {
         const seat = ours();
         if (seat && connection.isOpen) {
           this.#attach(seat, connection, true, false);
-          this.#sessions.dispatch(seat, { type: "forgotten" }); // so the store is asked once it is back
           return;
         }
         // An attempt whose answer was lost may have brought the session here: it must not stay without anybody.
@@ -148,10 +147,8 @@ export class Door {
       seat = hub.add(restoredSession(holder.session, holder.device, holder.epoch, resumed), token);
       this.#sessions.movedHere(seat, previousNode, late);
     }
-    if (connection.isOpen) {
-      this.#attach(seat, connection, true, true);
-      if (late) this.#sessions.dispatch(seat, { type: "forgotten" }); // it may have gone elsewhere meanwhile
-    } else if (!seat.connection) this.#sessions.dispatch(seat, { type: "detached" });
+    if (connection.isOpen) this.#attach(seat, connection, true, true);
+    else if (!seat.connection) this.#sessions.dispatch(seat, { type: "detached" });
   }
 
   #attach(seat: Seat, connection: Connection, resumed: boolean, vouched: boolean): void {

@@ -48,6 +48,8 @@ export interface Paired {
   readonly since?: number;
   /** When another session's claim made this pair; undefined when we made it, or it was made elsewhere. */
   readonly claimedAt?: number;
+  /** Whether the store, which knows of us, knew nothing of the other side when it was last asked. */
+  readonly alone?: boolean;
 }
 
 export interface Session {
@@ -87,10 +89,13 @@ export type Call =
 
 export type Answer =
   | { readonly name: "open" | "absent" }
-  | { readonly name: "restore"; readonly restored: "held" | "over" | "superseded" }
+  | { readonly name: "restore"; readonly restored: "held" | "over" | "alone" | "superseded" }
   | { readonly name: "find" | "undo"; readonly outcome: Outcome }
-  | { readonly name: "leave" | "end"; readonly left?: Left }
-  | { readonly name: "block"; readonly blocked: { left?: Left; partnerDevice: string } | null };
+  | { readonly name: "leave" | "end"; readonly left?: Left | "superseded" }
+  | {
+      readonly name: "block";
+      readonly blocked: { left?: Left; partnerDevice: string } | "superseded" | null;
+    };
 
 /** What one session tells the other side of its pair, on whatever node that is. */
 export type Note =
@@ -104,7 +109,7 @@ export type Note =
   | { readonly type: "moved"; readonly pair: string }
   | { readonly type: "signal"; readonly pair: string; readonly raw: Uint8Array };
 
-export type TimerName = "grace" | "confirm" | "retry" | "store" | "takeover";
+export type TimerName = "grace" | "confirm" | "retry" | "store" | "takeover" | "alone";
 
 export type Event =
   /** A parsed message; `raw` is the frame as it came. `wish` is the normalised wish of a `find`. */
@@ -371,12 +376,15 @@ class Turn {
 
   #block(pair: string, report?: { reason: ReportReason; details?: string }): void {
     const { state, last, epoch } = this.session;
+    if (state.name === "waiting" && state.undone === pair) {
+      this.#leave("left"); // nobody was there to be blocked; but who blocks somebody wants to leave
+      this.#send(wrongPair(this.session));
+      return;
+    }
     const current = state.name === "paired" && state.match.pair === pair;
     // A session that has moved here does not know what its last pair was; the store does.
     const recent = last ? last.pair === pair && this.#now - last.endedAt <= REPORT_AFTER_END_MS : epoch > 1;
     if (!current && !recent) {
-      // Nobody was there to be blocked; but who blocks somebody wants to leave.
-      if (state.name === "waiting" && state.undone === pair) this.#leave("left");
       this.#send(wrongPair(this.session));
       return;
     }
@@ -405,8 +413,9 @@ class Turn {
     if (state.name === "waiting") {
       const { offer: _ofAnotherPage, undone: _known, ...ticketed } = state;
       this.#become({ ...ticketed, told: false });
-      this.#askAgain(state);
     }
+    // It may have been elsewhere since, or be elsewhere now: another resume of the same session may be on its way.
+    if (resumed) this.onForgotten();
   }
 
   onDetached(): void {
@@ -529,7 +538,7 @@ class Turn {
       this.#timer("store", STORE_RETRY_MS);
       return;
     }
-    if (outcome?.kind === "superseded" || ("restored" in answer && answer.restored === "superseded")) {
+    if (isSuperseded(answer)) {
       // Who holds it now says so as well, and says more. Until then nothing is asked for this session.
       this.#timer("takeover", TAKEOVER_MS);
       return;
@@ -544,9 +553,10 @@ class Turn {
     // The store may know nothing of it, and its other side hears of it all the same; during an outage it has heard.
     const over = overBy(call);
     if (over && over.pair !== left?.pair && !outage) this.#tellEnded(over, endReason(call));
-    if (outcome) this.#onOutcome(outcome);
-    else if (answer.name === "block") this.#onBlocked(call, answer.blocked);
-    else if (answer.name === "restore" && answer.restored === "over") this.#onRefuted(call);
+    if (outcome && outcome.kind !== "superseded") this.#onOutcome(outcome);
+    else if (answer.name === "block" && answer.blocked !== "superseded")
+      this.#onBlocked(call, answer.blocked);
+    else if (answer.name === "restore") this.#onRestored(call, answer.restored);
     else if (answer.name === "end") this.#forget();
   }
 
@@ -632,17 +642,26 @@ class Turn {
     }
   }
 
-  /** The store knows our pair to be over. */
-  #onRefuted(call: Call): void {
+  #onRestored(call: Call, restored: string): void {
     const { state } = this.session;
     if (call.name !== "restore") return;
-    const ours = state.name === "paired" && state.match.pair === call.match?.pair;
-    if (ours && !state.confirmed) {
-      this.#undo(state);
-      return;
+    const ours = state.name === "paired" && state.match.pair === call.match?.pair ? state : undefined;
+    if (restored === "over") {
+      if (ours && !ours.confirmed) this.#undo(ours);
+      else this.#refuted(ours);
+    } else if (restored === "alone" && ours?.alone) {
+      this.#refuted(ours);
+    } else if (ours) {
+      // A store that has lost everything learns of the other side when that comes back, in its grace if ever.
+      const alone = restored === "alone";
+      this.#become({ ...ours, alone });
+      if (alone) this.#timer("alone", this.#rules.grace);
     }
-    if (ours) this.#ended(state.match, "lost");
-    // Whatever else the store believes of us: a ticket, another pair.
+  }
+
+  /** The store knows our pair to be over. Whatever else it believes of us, a ticket, another pair, is to go as well. */
+  #refuted(state: Paired | undefined): void {
+    if (state) this.#ended(state.match, "lost");
     if (this.session.state.name === "idle") this.#call({ name: "leave", reason: "left" });
   }
 
@@ -680,6 +699,9 @@ class Turn {
         break;
       case "takeover":
         this.onSuperseded(true);
+        break;
+      case "alone":
+        if (state.name === "paired" && state.alone) this.onForgotten();
         break;
     }
   }
@@ -834,10 +856,18 @@ function overBy(call: Call): Left | undefined {
   return "over" in call ? call.over : undefined;
 }
 
+function isSuperseded(answer: Answer): boolean {
+  if (answer.name === "leave" || answer.name === "end") return answer.left === "superseded";
+  if (answer.name === "block") return answer.blocked === "superseded";
+  if (answer.name === "restore") return answer.restored === "superseded";
+  return "outcome" in answer && answer.outcome.kind === "superseded";
+}
+
 /** The pair that the store has ended with this answer. */
 function leftBy(answer: Answer): Left | undefined {
-  if (answer.name === "leave" || answer.name === "end") return answer.left;
-  if (answer.name === "block") return answer.blocked?.left;
+  if (answer.name === "leave" || answer.name === "end")
+    return answer.left === "superseded" ? undefined : answer.left;
+  if (answer.name === "block") return answer.blocked === "superseded" ? undefined : answer.blocked?.left;
   return "outcome" in answer && "left" in answer.outcome ? answer.outcome.left : undefined;
 }
 

@@ -112,6 +112,29 @@ test.each([
   },
 );
 
+test("a pair of whose other side such a store has not heard within its grace is over", () => {
+  const me = answerer().passes(60_000).event({ type: "forgotten" });
+  expect(me.answered({ name: "restore", restored: "alone" }).sent).toEqual([]);
+  expect(me.due("alone").calls).toMatchObject([{ name: "restore", match: { pair: "p1" } }]);
+  expect(me.answered({ name: "restore", restored: "alone" }).sent).toMatchObject([
+    { type: "ended", pair: "p1", reason: "lost" },
+  ]);
+  expect(me.calls).toMatchObject([{ name: "leave" }]);
+});
+
+test("a pair whose other side came back to such a store goes on", () => {
+  const me = answerer().event({ type: "forgotten" }).answered({ name: "restore", restored: "alone" });
+  expect(me.due("alone").answered({ name: "restore", restored: "held" }).sent).toEqual([]);
+  me.event({ type: "forgotten" }).answered({ name: "restore", restored: "alone" });
+  expect(me.state).toMatchObject({ name: "paired", match: { pair: "p1" } });
+});
+
+test("a pair that the store knows to be over ends, and with it whatever else it believes of us", () => {
+  const me = answerer().event({ type: "forgotten" }).answered({ name: "restore", restored: "over" });
+  expect(me.sent).toMatchObject([{ type: "ended", pair: "p1", reason: "lost" }]);
+  expect(me.calls).toMatchObject([{ name: "leave" }]);
+});
+
 // A lease that ran out
 
 test.each([
@@ -141,6 +164,21 @@ test("S3: an answer that the session is another node's now waits for that node's
   me.event({ type: "superseded", late: false });
   expect(me.effects).toContainEqual({ do: "close", code: 4503 });
 });
+
+test.each([
+  ["a leave", () => offerer().says({ type: "leave" }), { name: "leave", left: "superseded" }],
+  ["a block", () => offerer().says({ type: "block", pair: "p1" }), { name: "block", blocked: "superseded" }],
+  ["the end of the grace", () => offerer().detaches().due("grace"), { name: "end", left: "superseded" }],
+  ["a doubt", () => offerer().event({ type: "forgotten" }), { name: "restore", restored: "superseded" }],
+] as const)(
+  "S3: %s of a session that is elsewhere tells nobody that the pair is over",
+  (_, scene, answer) => {
+    const me = scene().answered(answer);
+    expect(me.told).toEqual([]);
+    expect(me.due("takeover").told).toEqual([]);
+    expect(me.did("forget")).toBe(true);
+  },
+);
 
 test("S3: without that word it is not known who is the newer one: connect again", () => {
   const me = idle().finds().outcome({ kind: "superseded" }).due("takeover");

@@ -5,10 +5,12 @@
 -- ARGV[7]     the pair: the current one, or the last one
 -- ARGV[8..10] blockFor in ms, how many blocks a device has at most (its newest), for how many ms the last pair counts
 --
--- Returns false when the pair is neither, else: partnerDevice, and { pair, partner, node } of the pair that ended or {}.
+-- Returns false when the pair is neither, superseded when another node holds the session, else: partnerDevice, and
+-- { pair, partner, node } of the pair that ended or {}.
 
 local session, pair = ARGV[4], ARGV[7]
-local record = held(session, ARGV[5], tonumber(ARGV[6]))
+local record, superseded = held(session, ARGV[5], tonumber(ARGV[6]))
+if superseded then return 'superseded' end
 if not record then return false end
 
 local left = {}

@@ -4,10 +4,11 @@
 -- ARGV[4..6]  session, node, epoch
 -- ARGV[7]     'end' or ''
 --
--- Returns { pair, partner, node } of the pair that ended, or {}.
+-- Returns { pair, partner, node } of the pair that ended, or {}; superseded when another node holds the session.
 
 local session = ARGV[4]
-local record = held(session, ARGV[5], tonumber(ARGV[6]))
+local record, superseded = held(session, ARGV[5], tonumber(ARGV[6]))
+if superseded then return 'superseded' end
 if not record then return {} end
 
 local left = {}

@@ -4,13 +4,17 @@
 -- ARGV[4..7]    session, node, epoch, device
 -- ARGV[8..13]   the pair or '', its mode, role, partner, shared interests (one a line), language or ''
 --
--- Returns held | over (the other side is in this pair no more) | superseded
+-- Returns held | over (the other side is in this pair no more) | alone (the other side is not known) | superseded
 
 local session, pair = ARGV[4], ARGV[8]
 local record, superseded = held(session, ARGV[5], tonumber(ARGV[6]))
 if superseded then return 'superseded' end
 -- What the store knows goes first: a pair that it does not know of this session is over.
-if record then return pair ~= '' and record.pair ~= pair and 'over' or 'held' end
+if record then
+  if pair == '' then return 'held' end
+  if record.pair ~= pair then return 'over' end
+  return partnerOf(record) and 'held' or 'alone'
+end
 
 record = { device = ARGV[7] }
 hold(session, record, ARGV[5], tonumber(ARGV[6]))
@@ -23,6 +27,7 @@ if pair ~= '' then
     local shared = {}
     for interest in string.gmatch(ARGV[12], '[^\n]+') do shared[#shared + 1] = interest end
     pairUp(record, pair, ARGV[11], ARGV[10], shared, ARGV[13] ~= '' and ARGV[13] or nil)
+    if not partner then answer = 'alone' end
     record.mode, record.interests, record.languages, record.strict, record.since = ARGV[9], {}, {}, false, now
   end
 end
