@@ -63,14 +63,14 @@ test("S2: a dropped socket does not touch the call", async () => {
   await red.start();
   await green.start();
   await Promise.all([red.meets(green), green.meets(red)]);
-  const made = await red.peerConnections();
+  const made = await red.callConnection();
   const resumes = await appliance.metric("chatrandom_sessions");
 
   await red.dropSocket();
   await red.seesMovement();
   await expect.poll(() => appliance.metric("chatrandom_connections"), POLL).toBe(2);
   await Promise.all([red.meets(green), green.meets(red)]);
-  expect(await red.peerConnections()).toBe(made);
+  expect(await red.callConnection()).toBe(made);
   expect(await appliance.metric("chatrandom_sessions")).toBe(resumes);
 
   await green.say("still there?");

@@ -131,9 +131,11 @@ export class Visitor {
     });
   }
 
-  /** How many peer connections the page has made so far. */
-  peerConnections(): Promise<number> {
-    return this.page.evaluate(() => (window as unknown as Probed).peerConnections.length);
+  /** Which of the peer connections that the page has made carries the call. A spare one may come after it. */
+  callConnection(): Promise<number> {
+    return this.page.evaluate(() =>
+      (window as unknown as Probed).peerConnections.findIndex((each) => each.connectionState === "connected"),
+    );
   }
 
   async close(): Promise<void> {
