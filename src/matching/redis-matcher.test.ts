@@ -317,6 +317,22 @@ describe("M8: who is gone is never handed out", () => {
   });
 });
 
+test("census: the most wished interests, also of more than one page of them", async () => {
+  const pool = await store.pool();
+  for (let n = 0; n < 400; n++) {
+    const interests = Array.from({ length: 10 }, (_, i) => `interest ${n} ${i}`);
+    if (n < 3) interests[0] = "liked";
+    // Of one device, so that they do not meet.
+    await visitor(pool.matcher, `visitor ${n}`, { device: "one" }).find({ interests, strict: true });
+  }
+  const { waiting: tickets, interests } = await pool.matcher.census(2);
+  expect(tickets).toEqual({ video: 400, text: 0 });
+  expect(interests).toEqual([
+    { interest: "liked", waiting: 3 },
+    { interest: "interest 99 9", waiting: 1 },
+  ]);
+});
+
 describe("what strangers write", () => {
   test("interests that look like keys, Lua or JSON match as they are, and touch nothing", async () => {
     const pool = await store.pool();

@@ -140,17 +140,27 @@ export class RedisMatcher implements Matcher {
   }
 
   async census(top: number): Promise<Census> {
-    const reply = await this.#run(census, top);
-    const [video, text, wished, known] = reply as [string, string, string[], (string | number)[]];
-    const interests: Census["interests"] = [];
-    for (let at = 0; at < wished.length; at += 2) {
-      interests.push({ interest: wished[at]!, waiting: Number(wished[at + 1]) });
-    }
+    const found = new Map<string, number>();
+    let reply: CensusReply;
+    let cursor = "0";
+    // A pool in which up to a hundred or so interests are wished is counted in one step, a larger one page by page.
+    do {
+      reply = (await this.#run(census, top, cursor)) as CensusReply;
+      cursor = reply[3];
+      for (let at = 0; at < reply[4].length; at += 2) {
+        found.set(reply[4][at] as string, reply[4][at + 1] as number);
+      }
+      const best = [...found].sort(([a, x], [b, y]) => y - x || (a < b ? 1 : -1)).slice(0, top);
+      found.clear();
+      for (const [interest, waiting] of best) found.set(interest, waiting);
+    } while (cursor !== "0");
+    const [video, text, known] = reply;
     const nodes: Census["nodes"] = [];
     for (let at = 0; at < known.length; at += 4) {
       const [lease, online, waiting] = known.slice(at + 1, at + 4).map(Number) as [number, number, number];
       nodes.push({ node: String(known[at]), lease, online, waiting });
     }
+    const interests = [...found].map(([interest, waiting]) => ({ interest, waiting }));
     return { waiting: { video: Number(video), text: Number(text) }, interests, nodes };
   }
 
@@ -207,6 +217,13 @@ type MatchReply = [
 ];
 type LeftReply = [pair: string, session: string, node: string] | [];
 type PassedReply = [device: number, blocked: number, recent: number, gone: number, unreachable: number];
+type CensusReply = [
+  video: string,
+  text: string,
+  nodes: (string | number)[],
+  cursor: string,
+  interests: (string | number)[],
+];
 type FindReply =
   | ["fenced" | "superseded"]
   | ["claimed", MatchReply]

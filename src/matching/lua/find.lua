@@ -221,7 +221,7 @@ if not sameWish or mine.filed ~= filed then
   unfile(session, mine)
   for k = 1, #keys do call('ZADD', keys[k], since, session) end
   call('HINCRBY', base .. 'waiting', mode, 1)
-  for i = 1, #interests do call('ZINCRBY', base .. 'wished', 1, interests[i]) end
+  for i = 1, #interests do call('HINCRBY', base .. 'wished', interests[i], 1) end
   mine.mode, mine.interests, mine.languages, mine.strict, mine.since = mode, interests, languages, strict, since
   mine.filed = filed
   write(session, mine)

@@ -14,7 +14,7 @@
 --   r:<device>          zset, partner's device → when their pair ended
 --   b:<device>          zset, device it has blocked → when that ends
 --   waiting             hash, mode → tickets in the pool
---   wished              zset, interest → tickets in the pool that wish it
+--   wished              hash, interest → tickets in the pool that wish it
 --   <mode>:open, <mode>:i:<interest>, <mode>:l:<language>, <mode>:il:<language>:<interest>
 --                       zsets, session → since: the lists (README.md). A language has no colon, and comes first.
 --
@@ -94,9 +94,7 @@ local function unfile(session, record)
   for k = 1, #keys do call('ZREM', keys[k], session) end
   call('HINCRBY', base .. 'waiting', record.mode, -1)
   for i = 1, #interests do
-    if tonumber(call('ZINCRBY', base .. 'wished', -1, interests[i])) <= 0 then
-      call('ZREM', base .. 'wished', interests[i])
-    end
+    if call('HINCRBY', base .. 'wished', interests[i], -1) <= 0 then call('HDEL', base .. 'wished', interests[i]) end
   end
   record.filed = nil
 end
