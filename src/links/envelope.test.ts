@@ -30,7 +30,7 @@ const matched = fc
 const note = fc.oneof(
   fc.record({ type: fc.constant("signal" as const), pair: id, raw: bytes }),
   matched,
-  fc.record({ type: fc.constantFrom("confirmed" as const, "refused" as const, "moved" as const), pair: id }),
+  fc.record({ type: fc.constantFrom("confirmed" as const, "refused" as const), pair: id }),
   fc.record({
     type: fc.constant("ended" as const),
     pair: id,

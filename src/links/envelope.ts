@@ -116,7 +116,6 @@ const isNote: Record<Note["type"], (note: Fields) => boolean> = {
   confirmed: () => true,
   refused: () => true,
   ended: ({ reason }) => typeof reason === "string" && Object.hasOwn(END_REASONS, reason),
-  moved: () => true,
   signal: () => false, // has a form of its own
 };
 

@@ -2,6 +2,7 @@
  * The door: a connection says `hello` and gets a session, its own again or a fresh one (S3, S5).
  */
 import { CloseCode } from "../protocol/close-codes.ts";
+import type { Holder, Resumed } from "../matching/matcher.ts";
 import type { ClientMessage, Hello } from "../protocol/messages.ts";
 import { deviceOf, newResumeToken, sessionIdOf } from "../session/resume-token.ts";
 import { isEnding, newSession, restoredSession } from "../session/session.ts";
@@ -101,13 +102,16 @@ export class Door {
       return seat && !isEnding(seat.session) ? seat : undefined;
     };
     const asked = clock.now();
-    for (let told = false; ; told = true) {
+    for (let first = true; ; first = false) {
       try {
         const found = await matcher.resume(id, node);
         const seat = ours();
-        const late = !connection.isOpen || clock.now() - asked > LATE_MS;
-        if (found) this.#takeOver(connection, found, token, late);
-        else if (!connection.isOpen) return;
+        if (found) {
+          // An attempt whose answer was lost may have taken it over: then this one does not say from whom.
+          const previousNode = first ? found.previousNode : undefined;
+          const late = !connection.isOpen || clock.now() - asked > LATE_MS;
+          this.#takeOver(connection, { ...found, previousNode }, token, late);
+        } else if (!connection.isOpen) return;
         else if (seat) this.#attach(seat, connection, true, true);
         else this.#openFresh(connection, hello);
         return;
@@ -123,7 +127,7 @@ export class Door {
         const gone = !connection.isOpen && clock.now() - asked > rules.grace;
         if (gone || this.#resuming.get(id) !== connection) return;
         const message = "one moment, this goes on by itself";
-        if (!told) connection.sendError({ code: "unavailable", message, retryAfter: 1 });
+        if (first) connection.sendError({ code: "unavailable", message, retryAfter: 1 });
         await new Promise<void>((resolve) => void clock.after(RESUME_RETRY_MS, resolve));
       }
     }
@@ -131,11 +135,10 @@ export class Door {
 
   #takeOver(
     connection: Connection,
-    found: NonNullable<Awaited<ReturnType<NodeParts["matcher"]["resume"]>>>,
+    { holder, resumed, previousNode }: { holder: Holder; resumed: Resumed; previousNode: string | undefined },
     token: string,
     late: boolean,
   ): void {
-    const { holder, resumed, previousNode } = found;
     const { hub } = this.#sessions;
     let seat = hub.get(holder.session);
     if (seat && holder.epoch === seat.session.epoch && !isEnding(seat.session)) {

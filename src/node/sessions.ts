@@ -6,6 +6,7 @@ import type { Envelope } from "../links/link.ts";
 import type { Counts, Orphan } from "../matching/matcher.ts";
 import { PROTOCOL_VERSION } from "../protocol/messages.ts";
 import type { Welcome } from "../protocol/messages.ts";
+import { asTheySee } from "../session/match.ts";
 import type { Partner } from "../session/match.ts";
 import { step } from "../session/session.ts";
 import type { Answer, Call, Effect, Event, Note } from "../session/session.ts";
@@ -68,20 +69,20 @@ export class Sessions {
     }
   }
 
-  /** A session that was elsewhere lives here now: tells where it was, and the other side of its pair. */
-  movedHere(seat: Seat, previousNode: string, late: boolean): void {
+  /**
+   * A session that was elsewhere lives here now: tells the node where it was, or every node when that is not known, and
+   * the other side of its pair. That side may never have heard of the match: it hears all of it.
+   */
+  movedHere(seat: Seat, previousNode: string | undefined, late: boolean): void {
     const { id, epoch, state } = seat.session;
-    if (previousNode !== this.#parts.id) {
-      this.#parts.link.send(previousNode, {
-        kind: "takeover",
-        session: id,
-        epoch,
-        ...(late && { late }),
-      });
-    }
+    const { link } = this.#parts;
+    const takeover: Envelope = { kind: "takeover", session: id, epoch, ...(late && { late }) };
+    if (previousNode === undefined) link.broadcast(takeover);
+    else if (previousNode !== this.#parts.id) link.send(previousNode, takeover);
     if (state.name === "paired") {
-      const { pair, partner } = state.match;
-      this.#tell(partner, { session: id, node: this.#parts.id }, { type: "moved", pair });
+      const { match } = state;
+      const here = { session: id, node: this.#parts.id };
+      this.#tell(match.partner, here, { type: "matched", ...asTheySee(match) });
       this.#deliverNotes();
     }
   }

@@ -179,12 +179,13 @@ test("S3: a pair taken over goes on, and signals flow at once", () => {
 
 test("S3: the other side of a pair that has moved gets its signals at the new node", () => {
   const there = { session: "stranger", node: "n9" };
-  const me = answerer().hears({ type: "moved", pair: "p1" }, there);
+  const me = answerer().claimed("p1", {}, there);
+  expect(me.sent).toEqual([]);
   expect(me.says({ type: "signal", pair: "p1", data: {} }).told).toMatchObject([{ partner: there }]);
 });
 
 test("M2: who moves with a pair knows of it", () => {
-  const me = claimer().hears({ type: "moved", pair: "p1" }, { session: "stranger", node: "n9" });
+  const me = claimer().claimed("p1", {}, { session: "stranger", node: "n9" });
   expect(me.state).toMatchObject({ name: "paired", confirmed: true });
   expect(me.timers.has("confirm")).toBe(false);
 });

@@ -27,6 +27,12 @@ export interface Match {
   common: Common;
 }
 
+/** The match as its other side sees it, without where that side finds us. */
+export const asTheySee = ({ partner: _us, ...match }: Match): Omit<Match, "partner"> => ({
+  ...match,
+  role: match.role === "offerer" ? "answerer" : "offerer",
+});
+
 /** A pair that a call ended; its other side has not been told yet. */
 export interface Left {
   pair: string;

@@ -1,5 +1,6 @@
 /** A session on a stage, for tests: says what happened to it in a line, and keeps what it did about it. */
 import type { ClientMessage, ServerMessage } from "../protocol/messages.ts";
+import { asTheySee } from "./match.ts";
 import type { Match, Outcome, Partner, Wish } from "./match.ts";
 import { newSession, step } from "./session.ts";
 import type { Answer, Call, Effect, Event, Note, Session, SessionRules, TimerName } from "./session.ts";
@@ -91,9 +92,8 @@ export class Play {
   hears(note: Note, from: Partner = STRANGER): this {
     return this.event({ type: "note", from, note });
   }
-  claimed(pair: string, more: Partial<Extract<Note, { type: "matched" }>> = {}): this {
-    const { partner: _sender, ...as } = match(pair, { role: "answerer" });
-    return this.hears({ type: "matched", ...as, ...more });
+  claimed(pair: string, more: Partial<Extract<Note, { type: "matched" }>> = {}, from = STRANGER): this {
+    return this.hears({ type: "matched", ...asTheySee(match(pair)), ...more }, from);
   }
   signalled(pair: string, text: string): this {
     return this.hears({ type: "signal", pair, raw: bytes(text) });

@@ -18,6 +18,7 @@ import type {
   ReportReason,
   ServerMessage,
 } from "../protocol/messages.ts";
+import { asTheySee } from "./match.ts";
 import type { Find, Left, Match, Outcome, Partner, Wish } from "./match.ts";
 
 export interface Idle {
@@ -99,14 +100,12 @@ export type Answer =
 
 /** What one session tells the other side of its pair, on whatever node that is. */
 export type Note =
-  /** You have been claimed; all as the receiver sees it. The partner is who sends the note. */
+  /** You are matched, and I am here; all as the receiver sees it. Said by a claim, and after a move to another node. */
   | ({ readonly type: "matched"; readonly offer?: string } & Omit<Match, "partner">)
   | { readonly type: "confirmed"; readonly pair: string }
   /** This match is not to be: take it back. */
   | { readonly type: "refused"; readonly pair: string }
   | { readonly type: "ended"; readonly pair: string; readonly reason: EndReason }
-  /** The sender of this note lives on another node now. */
-  | { readonly type: "moved"; readonly pair: string }
   | { readonly type: "signal"; readonly pair: string; readonly raw: Uint8Array };
 
 export type TimerName = "grace" | "confirm" | "retry" | "store" | "takeover" | "alone";
@@ -462,9 +461,6 @@ class Turn {
       case "confirmed":
         this.#confirm(state, from);
         break;
-      case "moved":
-        this.#confirm(state, from);
-        break;
       case "refused":
         if (!state.confirmed) this.#undo(state);
         else if (from.session === state.match.partner.session) this.onForgotten();
@@ -798,9 +794,12 @@ class Turn {
     this.#tell(partner, { type: "ended", pair, reason });
   }
 
-  #tellMatched({ partner, ...match }: Match, offer?: string): void {
-    const role = match.role === "offerer" ? "answerer" : "offerer";
-    this.#tell(partner, { type: "matched", ...match, role, ...(offer === undefined ? {} : { offer }) });
+  #tellMatched(match: Match, offer?: string): void {
+    this.#tell(match.partner, {
+      type: "matched",
+      ...asTheySee(match),
+      ...(offer === undefined ? {} : { offer }),
+    });
   }
 
   #tell(partner: Partner, note: Note): void {
