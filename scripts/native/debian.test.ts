@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { sourceArchives } from "./debian.ts";
+import { sourceArchives, upstreamFile } from "./debian.ts";
 
 test("an older Debian takes its sources from the release that has them, from its own mirror", () => {
   const deb822 = `Types: deb
@@ -44,4 +44,17 @@ deb https://vendor.example/tools stable main`;
       signedBy: "/k.gpg",
     },
   ]);
+});
+
+test("upstream's part of a source package is told from what Debian adds", () => {
+  const printed = `'http://mirror.example/debian/pool/main/v/valkey/valkey_8.1.1%2bdfsg1-3.dsc' valkey_8.1.1+dfsg1-3.dsc 2271 SHA256:31
+'http://mirror.example/debian/pool/main/v/valkey/valkey_8.1.1%2bdfsg1.orig.tar.xz' valkey_8.1.1+dfsg1.orig.tar.xz 2726128 SHA256:d3
+'http://mirror.example/debian/pool/main/v/valkey/valkey_8.1.1%2bdfsg1-3.debian.tar.xz' valkey_8.1.1+dfsg1-3.debian.tar.xz 37428 SHA256:a0
+`;
+  expect(upstreamFile(printed)).toEqual({
+    uri: "http://mirror.example/debian/pool/main/v/valkey/valkey_8.1.1%2bdfsg1.orig.tar.xz",
+    name: "valkey_8.1.1+dfsg1.orig.tar.xz",
+    hash: "SHA256:d3",
+  });
+  expect(upstreamFile("")).toBeUndefined();
 });

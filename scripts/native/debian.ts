@@ -105,9 +105,26 @@ export interface DebianSource {
   root: string;
 }
 
+/** One file of a source package, as `apt-get source --print-uris` names it. */
+interface SourceFile {
+  uri: string;
+  name: string;
+  /** Such as `SHA256:…`, from the signed index. */
+  hash: string;
+}
+
+/** Upstream's part of a source package, without what Debian adds. */
+export function upstreamFile(printedUris: string): SourceFile | undefined {
+  for (const [, uri, name, hash] of printedUris.matchAll(/^'([^']+)' (\S+) \d+ (\S+)$/gm)) {
+    if (/\.orig\.tar\.\w+$/.test(name!)) return { uri: uri!, name: name!, hash: hash! };
+  }
+  return undefined;
+}
+
 /**
- * Fetches a source package, checked by apt against the archive's signature, and unpacks it with its patches.
- * A version that the archive lists but does not have (this happens around security updates) falls back to the next older one.
+ * Fetches a source package, checked by apt against the archive's signature, and unpacks it with its patches. Mirrors
+ * list versions that they do not have yet, or no more, around security updates: then the next older one is taken, and
+ * when none is whole, upstream's part of the newest that has it, checked the same way, without Debian's patches.
  * @throws Error when there is no archive, no such package, or no version could be fetched.
  */
 export function fetchSource(name: string): DebianSource {
@@ -142,12 +159,19 @@ export function fetchSource(name: string): DebianSource {
     "Debug::NoLocking=1",
     "Acquire::Languages=none",
   ].flatMap((setting) => ["-o", setting]);
-  const apt = (command: string, ...args: string[]) =>
+  const inFolder = (cwd: string, command: string, ...args: string[]) =>
     execFileSync(command, [...settings, ...args], {
-      cwd: root,
+      cwd,
       encoding: "utf8",
       stdio: ["ignore", "pipe", "pipe"],
     });
+  const apt = (command: string, ...args: string[]) => inFolder(root, command, ...args);
+  const unpacked = (version: string): DebianSource | undefined => {
+    const directory = readdirSync(root, { withFileTypes: true }).find(
+      (entry) => entry.isDirectory() && entry.name.startsWith(`${name}-`),
+    );
+    return directory && { version, directory: join(root, directory.name), root };
+  };
   apt("apt-get", "update", "-qq");
   const versions = [
     ...new Set([...apt("apt-cache", "showsrc", name).matchAll(/^Version: (\S+)$/gm)].map((m) => m[1]!)),
@@ -157,13 +181,39 @@ export function fetchSource(name: string): DebianSource {
     try {
       apt("apt-get", "source", "-qq", `${name}=${version}`);
     } catch {
-      console.warn(`  ${name} ${version} is listed but could not be fetched; trying an older one`);
+      console.warn(`  ${name} ${version} is listed but could not be fetched whole`);
       continue;
     }
-    const directory = readdirSync(root, { withFileTypes: true }).find(
-      (entry) => entry.isDirectory() && entry.name.startsWith(`${name}-`),
+    const source = unpacked(version);
+    if (source) return source;
+  }
+  // Empty, because apt names only the files that are not there.
+  const empty = join(root, "upstream");
+  mkdirSync(empty);
+  for (const version of versions) {
+    try {
+      const file = upstreamFile(
+        inFolder(empty, "apt-get", "source", "--print-uris", "-qq", `${name}=${version}`),
+      );
+      if (!file) continue;
+      inFolder(
+        empty,
+        "/usr/lib/apt/apt-helper",
+        "download-file",
+        file.uri,
+        join(empty, file.name),
+        file.hash,
+      );
+      execFileSync("tar", ["--extract", "--file", join(empty, file.name), "--directory", root]);
+    } catch {
+      continue;
+    }
+    const source = unpacked(`${version}, upstream's part alone`);
+    if (!source) continue;
+    console.warn(
+      `  taking upstream's part of it, without Debian's fixes: delete .cache/native and build again in a few days`,
     );
-    if (directory) return { version, directory: join(root, directory.name), root };
+    return source;
   }
   throw new Error(`no version of the source of ${name} could be fetched`);
 }

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { obtain, type NativeProgram } from "./program.ts";
 
@@ -25,7 +26,20 @@ export const valkey: NativeProgram = {
     ]);
     return join(source.directory, "src/valkey-server");
   },
-  licences: ({ directory }) => [join(directory, "debian/copyright"), "/usr/share/doc/musl-dev/copyright"],
+  licences: ({ directory }) => [
+    // Debian's has all of them; without its part there is each one's own.
+    ...(existsSync(join(directory, "debian/copyright"))
+      ? ["debian/copyright"]
+      : [
+          "COPYING",
+          "deps/lua/COPYRIGHT",
+          "deps/hiredis/COPYING",
+          "deps/hdr_histogram/LICENSE.txt",
+          "deps/fpconv/LICENSE.txt",
+        ]
+    ).map((file) => join(directory, file)),
+    "/usr/share/doc/musl-dev/copyright",
+  ],
 };
 
 if (import.meta.main) console.log(obtain(valkey).path);
