@@ -36,7 +36,8 @@ const { values: options } = parseArgs({
   },
 });
 
-const NODE = "bench";
+/** No node holds more than some ten thousand connections. */
+const NODES = 50;
 const LANGUAGES = ["en", "es", "fr", "de", "pt", "it", "ja", "zh", "ar", "hi"];
 
 /** The wish of a ticket of the pool; `version` makes another one of the same kind. */
@@ -81,7 +82,7 @@ class Pool {
 
   /** Fills the pool. Answers with how many bytes a ticket takes. */
   async fill(): Promise<number> {
-    await this.#matcher.renew(NODE, { online: 0, waiting: 0 });
+    for (let n = 0; n < NODES; n++) await this.#matcher.renew(`node ${n}`, { online: 0, waiting: 0 });
     const before = await this.#memory();
     await inParallel(this.size, 200, async (ticket) => {
       await this.#find(`ticket ${ticket}`, wishOf(ticket));
@@ -138,7 +139,9 @@ class Pool {
 
   async #find(session: string, wish: Wish, leaving?: string): Promise<Outcome> {
     this.#finds++;
-    const self = { session, node: NODE, epoch: 1, device: `device of ${session}` };
+    // The number in the session's name says where it lives.
+    const node = `node ${Number(session.split(" ")[1]) % NODES}`;
+    const self = { session, node, epoch: 1, device: `device of ${session}` };
     return this.#matcher.find(self, { wish, leaving });
   }
 
