@@ -190,7 +190,7 @@ export async function run(
         reusePort: share !== undefined,
         upgrade: websocketUpgrade(
           {
-            accept: (socket, address) => node.accept(socket, address),
+            accept: (socket, address, lan) => node.accept(socket, address, lan),
             keyOf: (address) => addresses.keyOf(address),
             takeConnection: (key) => addresses.take(key, "connections", realClock.now()),
             isOpen: () => !node.isDraining,

@@ -32,6 +32,36 @@ describe("the address", () => {
   });
 });
 
+describe("a visitor of a private network", () => {
+  test.each([
+    ["127.0.0.1", true],
+    ["::1", true],
+    ["::ffff:127.0.0.1", true],
+    ["192.168.1.5", true],
+    ["::ffff:10.0.0.1", true],
+    ["172.31.0.1", true],
+    ["172.32.0.1", false],
+    ["100.64.0.1", true],
+    ["100.63.0.1", false],
+    ["169.254.3.4", true],
+    ["fd12::1", true],
+    ["fe80::1%eth0", true],
+    ["2001:db8::7", false],
+    ["198.51.100.7", false],
+    [undefined, false],
+  ])("at %s is known as one: %s", (peer, lan) => {
+    expect(clientOf([], []).isLan(request(peer))).toBe(lan);
+  });
+
+  test("is known by what a trusted proxy forwards, and not at all behind one that is not trusted", () => {
+    for (const header of ["x-forwarded-for", "forwarded", "x-real-ip"])
+      expect(clientOf([], []).isLan(request("127.0.0.1", { [header]: "192.168.1.5" }))).toBe(false);
+    const client = clientOf(["loopback"], []);
+    const via = (from: string) => client.isLan(request("127.0.0.1", { "x-forwarded-for": from }));
+    expect([via("192.168.1.5"), via("198.51.100.7"), via("nonsense")]).toEqual([true, false, false]);
+  });
+});
+
 describe("T3: an origin", () => {
   const allowed = (origin: string | undefined, host: string | undefined, origins: string[] = []) =>
     clientOf([], origins).originAllowed(request("203.0.113.5", { origin, host }));

@@ -5,6 +5,11 @@ import { isLoopback } from "../loopback.ts";
 
 export interface ClientOf {
   address(request: IncomingMessage): string;
+  /**
+   * Whether it comes from this machine or a private network. Not when somebody forwards it who is not believed: the
+   * address is that one's, and says nothing of the visitor's.
+   */
+  isLan(request: IncomingMessage): boolean;
   /** Whether the other end of the connection is this very machine. */
   isHere(request: IncomingMessage): boolean;
   /** T3: whether a page of this origin may connect. No `Origin` header means that no browser asks. */
@@ -12,6 +17,10 @@ export interface ClientOf {
   /** For Express's `trust proxy`. */
   readonly trust: (address: string, hop: number) => boolean;
 }
+
+/** What routers hand out at home, in companies, and carriers and private overlays to their own. */
+const isLanAddress = proxyAddr.compile(["loopback", "linklocal", "uniquelocal", "100.64.0.0/10"]);
+const FORWARDING = ["x-forwarded-for", "forwarded", "x-real-ip"];
 
 /** `trustedProxies` are addresses, networks in CIDR notation or the names that proxy-addr knows. */
 export function clientOf(trustedProxies: readonly string[], allowedOrigins: readonly string[]): ClientOf {
@@ -26,10 +35,19 @@ export function clientOf(trustedProxies: readonly string[], allowedOrigins: read
     return request.headers.host;
   };
 
+  // A socket that is gone already has no address; its request goes nowhere either.
+  const address = (request: IncomingMessage): string =>
+    request.socket.remoteAddress === undefined ? "" : proxyAddr(request, trust);
+
   return {
     trust,
-    // A socket that is gone already has no address; its request goes nowhere either.
-    address: (request) => (request.socket.remoteAddress === undefined ? "" : proxyAddr(request, trust)),
+    address,
+    isLan(request) {
+      const { remoteAddress } = request.socket;
+      const forwarded = FORWARDING.some((name) => request.headers[name] !== undefined);
+      if (forwarded && !(remoteAddress !== undefined && trust(remoteAddress, 0))) return false;
+      return isLanAddress(address(request).replace(/%.*$/, ""), 0);
+    },
     isHere: ({ socket: { remoteAddress } }) => remoteAddress !== undefined && isLoopback(remoteAddress),
     originAllowed(request) {
       const { origin } = request.headers;

@@ -64,6 +64,16 @@ test("metrics has what the protocol names, in Prometheus text", async () => {
   metrics.signalRelayed("link");
   metrics.linkLost(7);
   metrics.reported();
+  const way = { local: "relay", remote: "srflx", transport: "tls" } as const;
+  metrics.called({
+    type: "quality",
+    pair: "p",
+    outcome: "connected",
+    way,
+    firstFrame: 400,
+    interrupted: true,
+  });
+  metrics.called({ type: "quality", pair: "p", outcome: "failed", cause: "no_way_through" });
   const origin = await serve({ metrics: () => metrics.text() });
   const answer = await fetch(`${origin}/metrics`);
   expect(answer.headers.get("content-type")).toMatch(/^text\/plain; version=0\.0\.4/);
@@ -80,6 +90,11 @@ test("metrics has what the protocol names, in Prometheus text", async () => {
     'chatrandom_signals_relayed_total{route="link"} 1',
     "chatrandom_link_messages_lost_total 7",
     "chatrandom_reports_total 1",
+    'chatrandom_calls_total{outcome="connected",cause="none"} 1',
+    'chatrandom_calls_total{outcome="failed",cause="no_way_through"} 1',
+    'chatrandom_call_candidates_total{local="relay",remote="srflx",transport="tls"} 1',
+    'chatrandom_call_first_frame_seconds_bucket{le="0.5"} 1',
+    'chatrandom_calls_interrupted_total{moved="false"} 1',
   ]) {
     expect(lines).toContain(line);
   }
@@ -100,6 +115,8 @@ test("every metric the protocol names is there before anything has happened", as
     'chatrandom_signals_relayed_total{route="link"} 0',
     "chatrandom_link_messages_lost_total 0",
     "chatrandom_reports_total 0",
+    'chatrandom_calls_total{outcome="connected",cause="none"} 0',
+    "chatrandom_call_first_frame_seconds_count 0",
   ]) {
     expect(text).toContain(`\n${name}\n`);
   }

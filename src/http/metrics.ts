@@ -2,6 +2,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import type { MetricObjectWithValues, MetricValue } from "prom-client";
 import type { NodeMetrics } from "../node/contracts.ts";
+import { CALL_OUTCOMES } from "../protocol/messages.ts";
 import type { Dropped } from "../tls/shared-port.ts";
 
 export interface Numbers {
@@ -88,6 +89,26 @@ export function createMetrics(numbers: () => Numbers): Metrics {
     ["reason"],
   );
   const reports = counter("chatrandom_reports_total", "Reports stored");
+  const calls = counter("chatrandom_calls_total", "Calls as pages saw them, one for each side that told", [
+    "outcome",
+    "cause",
+  ]);
+  const candidates = counter(
+    "chatrandom_call_candidates_total",
+    "Ways that calls took at last, as each side saw its own",
+    ["local", "remote", "transport"],
+  );
+  const firstFrame = new Histogram({
+    name: "chatrandom_call_first_frame_seconds",
+    help: "From the match to the stranger's first picture",
+    buckets: [0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 30, 60],
+    registers,
+  });
+  const interrupted = counter(
+    "chatrandom_calls_interrupted_total",
+    "Calls that broke at least once, by whether they went on another kind of way",
+    ["moved"],
+  );
   const resumes = counter("chatrandom_resumes_total", "Sessions resumed, by where they were held", ["from"]);
   const storeErrors = counter("chatrandom_store_errors_total", "Calls that Redis did not answer", ["call"]);
   const linkLost = counter(
@@ -102,6 +123,7 @@ export function createMetrics(numbers: () => Numbers): Metrics {
   );
   for (const route of ["local", "link"]) signals.inc({ route }, 0);
   for (const mode of ["video", "text"]) matches.inc({ mode }, 0);
+  for (const outcome of CALL_OUTCOMES) calls.inc({ outcome, cause: "none" }, 0);
 
   const local = signals.labels("local");
   const link = signals.labels("link");
@@ -120,6 +142,12 @@ export function createMetrics(numbers: () => Numbers): Metrics {
     heldDropped: () => heldDropped.inc(),
     refused: (reason) => refused.inc({ reason }),
     reported: () => reports.inc(),
+    called({ outcome, cause = "none", way, firstFrame: ms, interrupted: broke, moved = false }) {
+      calls.inc({ outcome, cause });
+      if (way) candidates.inc({ ...way });
+      if (ms !== undefined) firstFrame.observe(ms / 1000);
+      if (broke) interrupted.inc({ moved: String(moved) });
+    },
     resumed: (from) => resumes.inc({ from }),
     storeFailed: (call) => storeErrors.inc({ call }),
     linkLost: (messages) => linkLost.inc(messages),

@@ -37,6 +37,8 @@ export class Connection {
   session: string | undefined;
   /** A key for the client's address, undefined where addresses do not count (loopback). Never the address itself. */
   readonly address: string | undefined;
+  /** Whether the client is on this machine or in a private network. */
+  readonly lan: boolean;
   /** Whether a ping is out that was not answered (T6). */
   pinged = false;
 
@@ -49,10 +51,11 @@ export class Connection {
   #closed = false;
   #cancelHelloTimeout: () => void;
 
-  constructor(socket: Socket, address: string | undefined, owner: ConnectionOwner) {
+  constructor(socket: Socket, address: string | undefined, owner: ConnectionOwner, lan = false) {
     const { clock, rates } = owner;
     const now = clock.now();
     this.address = address;
+    this.lan = lan;
     this.#socket = socket;
     this.#owner = owner;
     this.#buckets = {

@@ -7,6 +7,7 @@ import type {
   Find as FindMessage,
   IceServer,
   Mode,
+  Quality,
   Relaxation,
   ReportReason,
   Settings,
@@ -55,6 +56,7 @@ export interface NodeMetrics {
   heldDropped(): void;
   refused(what: Refusal): void;
   reported(): void;
+  called(quality: Quality): void;
   resumed(from: "here" | "elsewhere"): void;
   storeFailed(call: string): void;
   linkLost(messages: number): void;

@@ -141,9 +141,9 @@ export class Node implements ConnectionOwner, LinkEvents {
 
   // Connections
 
-  /** A new WebSocket of a client at `address` (a key from `addresses`). */
-  accept(socket: Socket, address: string | undefined): Connection {
-    const connection = new Connection(socket, address, this);
+  /** A new WebSocket of a client at `address` (a key from `addresses`), which is one of a private network or not. */
+  accept(socket: Socket, address: string | undefined, lan = false): Connection {
+    const connection = new Connection(socket, address, this, lan);
     this.#connections.add(connection);
     this.#heartbeats.add(connection);
     this.#statuses.add(connection);

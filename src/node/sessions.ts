@@ -183,6 +183,9 @@ export class Sessions {
       case "report":
         void this.#report(seat, effect);
         break;
+      case "quality":
+        this.#parts.metrics.called(effect.quality);
+        break;
       case "count":
         if (effect.what === "heldDropped") this.#parts.metrics.heldDropped();
         else this.#parts.metrics.undone();
@@ -216,7 +219,7 @@ export class Sessions {
       iceServers: ice.servers(seat.session.id),
       iceTransportPolicy: ice.policy,
       online: this.#events.counts().online,
-      settings,
+      settings: { ...settings, lan: seat.connection?.lan ?? false },
     };
   }
 

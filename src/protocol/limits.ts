@@ -13,4 +13,6 @@ export const HELLO_TIMEOUT_MS = 10_000;
 export const HEARTBEAT_MS = 20_000;
 export const STATUS_MS = 15_000;
 export const CONFIRM_TIMEOUT_MS = 2_000;
+/** Longer than any page waits for a picture. */
+export const MAX_FIRST_FRAME_MS = 10 * 60_000;
 export const REPORT_AFTER_END_MS = 5 * 60_000;

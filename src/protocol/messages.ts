@@ -14,6 +14,28 @@ export type EndReason = "left" | "next" | "lost" | "blocked" | "removed";
 export const REPORT_REASONS = ["nudity", "minor", "harassment", "violence", "spam", "other"] as const;
 export type ReportReason = (typeof REPORT_REASONS)[number];
 
+/** Whether two pages ever had a connection; `abandoned`: somebody went on or away before it was there. */
+export const CALL_OUTCOMES = ["connected", "failed", "abandoned"] as const;
+export type CallOutcome = (typeof CALL_OUTCOMES)[number];
+/** What went wrong with a call. A call that was connected has one too when it broke, or had no picture of ours. */
+export const CALL_CAUSES = [
+  "no_way_through", // their networks, or the relay, let nothing through
+  "no_relay", // an address is hidden, and no relay is there to go by
+  "stranger_gone", // the other page never said a word, or is lost
+  "stranger_left", // the other visitor went on before there was a connection
+  "left", // this visitor did
+  "server_gone", // the node was out of reach
+  "browser_refused", // this browser makes no more connections
+  "media_denied",
+  "media_missing",
+  "media_busy",
+] as const;
+export type CallCause = (typeof CALL_CAUSES)[number];
+export const CANDIDATE_TYPES = ["host", "srflx", "prflx", "relay"] as const;
+export type CandidateType = (typeof CANDIDATE_TYPES)[number];
+export const TRANSPORTS = ["udp", "tcp", "tls"] as const;
+export type Transport = (typeof TRANSPORTS)[number];
+
 /** What two partners have in common. `language` is a primary subtag such as `"en"`. */
 export interface Common {
   interests: string[];
@@ -31,6 +53,8 @@ export interface IceServer {
 export interface Settings {
   /** The name that the operator gave the place. */
   name?: string;
+  /** Whether the node sees this visitor at an address of this machine or of a private network. */
+  lan?: boolean;
 }
 
 // Client to server
@@ -50,6 +74,8 @@ export interface Find {
   languages?: string[];
   strict?: boolean;
   offer?: string;
+  /** The sender hides their address: nothing but a relay's candidates may be in the offer. */
+  relay?: boolean;
 }
 export interface Leave {
   type: "leave";
@@ -59,6 +85,8 @@ export interface Signal {
   type: "signal";
   pair: string;
   data: Record<string, unknown>;
+  /** The sender hides their address: nothing but a relay's candidates may be in `data`. */
+  relay?: boolean;
 }
 export interface Block {
   type: "block";
@@ -70,11 +98,26 @@ export interface Report {
   reason: ReportReason;
   details?: string;
 }
+/** What one side's call was like, said once when it is over. Counted, and neither stored nor relayed. */
+export interface Quality {
+  type: "quality";
+  pair: string;
+  outcome: CallOutcome;
+  cause?: CallCause;
+  /** The way that the call took at last, as this side sees it. */
+  way?: { local: CandidateType; remote: CandidateType; transport: Transport };
+  /** Milliseconds from `matched` until the stranger's first picture was there. */
+  firstFrame?: number;
+  /** Whether the connection broke at least once. */
+  interrupted?: boolean;
+  /** Whether it went on another kind of way than at first. */
+  moved?: boolean;
+}
 export interface Ping {
   type: "ping";
   t?: number;
 }
-export type ClientMessage = Hello | Find | Leave | Signal | Block | Report | Ping;
+export type ClientMessage = Hello | Find | Leave | Signal | Block | Report | Quality | Ping;
 
 // Server to client
 

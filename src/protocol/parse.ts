@@ -4,14 +4,15 @@
  */
 import {
   MAX_DETAILS_CHARACTERS,
+  MAX_FIRST_FRAME_MS,
   MAX_INTEREST_CHARACTERS,
   MAX_INTERESTS,
   MAX_LANGUAGES,
   MAX_OFFER_BYTES,
   MAX_SIGNAL_BYTES,
 } from "./limits.ts";
-import { REPORT_REASONS } from "./messages.ts";
-import type { ClientMessage, Find, Hello, Ping, Report, ReportReason } from "./messages.ts";
+import { CALL_CAUSES, CALL_OUTCOMES, CANDIDATE_TYPES, REPORT_REASONS, TRANSPORTS } from "./messages.ts";
+import type { ClientMessage, Find, Hello, Ping, Quality, Report } from "./messages.ts";
 
 export interface ParseError {
   code: "invalid_message" | "unknown_type";
@@ -87,6 +88,8 @@ function read(type: string, fields: Fields, text: string): ClientMessage | undef
       return { type, pair: pair(fields) };
     case "report":
       return report(fields);
+    case "quality":
+      return quality(fields);
     default:
       return undefined;
   }
@@ -117,10 +120,8 @@ function find(fields: Fields): Find {
   const languages = strings(fields, "languages", MAX_LANGUAGES, 35);
   if (interests) message.interests = interests;
   if (languages) message.languages = languages;
-  if (fields.strict !== undefined && fields.strict !== null) {
-    if (typeof fields.strict !== "boolean") throw new Invalid("strict", "true or false");
-    message.strict = fields.strict;
-  }
+  const strict = optionalBoolean(fields, "strict");
+  if (strict !== undefined) message.strict = strict;
   const { offer } = fields;
   if (offer !== undefined && offer !== null) {
     if (typeof offer !== "string" || offer === "" || tooManyBytes(offer, MAX_OFFER_BYTES)) {
@@ -132,12 +133,39 @@ function find(fields: Fields): Find {
 }
 
 function report(fields: Fields): Report {
-  const { reason } = fields;
-  if (!REPORT_REASONS.includes(reason as ReportReason))
-    throw new Invalid("reason", `one of ${REPORT_REASONS.join(", ")}`);
-  const message: Report = { type: "report", pair: pair(fields), reason: reason as ReportReason };
+  const reason = oneOf(fields, "reason", REPORT_REASONS);
+  const message: Report = { type: "report", pair: pair(fields), reason };
   const details = optionalString(fields, "details", 0, MAX_DETAILS_CHARACTERS);
   if (details) message.details = details;
+  return message;
+}
+
+function quality(fields: Fields): Quality {
+  const { way, firstFrame, cause } = fields;
+  const message: Quality = {
+    type: "quality",
+    pair: pair(fields),
+    outcome: oneOf(fields, "outcome", CALL_OUTCOMES),
+  };
+  if (cause !== undefined && cause !== null) message.cause = oneOf(fields, "cause", CALL_CAUSES);
+  if (way !== undefined && way !== null) {
+    if (!isObject(way)) throw new Invalid("way", "an object");
+    message.way = {
+      local: oneOf(way, "local", CANDIDATE_TYPES),
+      remote: oneOf(way, "remote", CANDIDATE_TYPES),
+      transport: oneOf(way, "transport", TRANSPORTS),
+    };
+  }
+  if (firstFrame !== undefined && firstFrame !== null) {
+    if (typeof firstFrame !== "number" || !(firstFrame >= 0 && firstFrame <= MAX_FIRST_FRAME_MS)) {
+      throw new Invalid("firstFrame", `a number from 0 to ${MAX_FIRST_FRAME_MS}`);
+    }
+    message.firstFrame = firstFrame;
+  }
+  for (const name of ["interrupted", "moved"] as const) {
+    const value = optionalBoolean(fields, name);
+    if (value !== undefined) message[name] = value;
+  }
   return message;
 }
 
@@ -162,6 +190,19 @@ function data(fields: Fields, text: string): Record<string, unknown> {
   if (text.length * 3 > MAX_SIGNAL_BYTES && tooManyBytes(JSON.stringify(value), MAX_SIGNAL_BYTES)) {
     throw new Invalid("data", `at most ${MAX_SIGNAL_BYTES} bytes of JSON`);
   }
+  return value;
+}
+
+function oneOf<T extends string>(fields: Fields, name: string, values: readonly T[]): T {
+  const value = values.find((each) => each === fields[name]);
+  if (value === undefined) throw new Invalid(name, `one of ${values.join(", ")}`);
+  return value;
+}
+
+function optionalBoolean(fields: Fields, name: string): boolean | undefined {
+  const value = fields[name];
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== "boolean") throw new Invalid(name, "true or false");
   return value;
 }
 

@@ -275,7 +275,7 @@ export class Place {
     const client = clientOf(trustedProxies, allowedOrigins);
     const upgrade = websocketUpgrade(
       {
-        accept: (socket, key) => node.accept(socket, key),
+        accept: (socket, key, lan) => node.accept(socket, key, lan),
         keyOf: (address) => node.addresses.keyOf(addressOf?.() ?? address),
         takeConnection: (key) => node.addresses.take(key, "connections", this.clock.now()),
         isOpen: () => !node.isDraining,

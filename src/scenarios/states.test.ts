@@ -279,7 +279,20 @@ describe.each([1, 3])("on %i nodes", (nodes) => {
       iceServers: [{ urls: ["stun:stun.example:3478"] }],
       iceTransportPolicy: "all",
       online: 1,
-      settings: { name: "Here" },
+      settings: { name: "Here", lan: true },
     });
+  });
+
+  test("welcome says whether this connection comes from a private network, also after a resume", async () => {
+    const place = await open({ nodes, trustedProxies: ["loopback"] });
+    const from = (address: string) => place.connect({ headers: { "X-Forwarded-For": address } });
+    const abroad = await from("198.51.100.7");
+    await abroad.hello();
+    expect(abroad.welcome.settings.lan).toBe(false);
+    const atHome = await from("192.168.1.5");
+    await atHome.hello({ resume: abroad.welcome.resume });
+    expect(atHome.welcome).toMatchObject({ resumed: true, settings: { lan: true } });
+    const logged = JSON.stringify(place.nodes.map((node) => node.logged));
+    expect(logged).not.toMatch(/198\.51\.100\.7|192\.168\.1\.5/);
   });
 });

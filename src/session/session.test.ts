@@ -6,6 +6,7 @@ import {
   claimer,
   filed,
   idle,
+  match,
   matched,
   offerer,
   Play,
@@ -14,6 +15,7 @@ import {
   VIDEO,
   waiting,
 } from "./play.ts";
+import { restoredSession } from "./session.ts";
 
 // Opening
 
@@ -309,4 +311,40 @@ test("who keeps reporting during an outage is told to stop, and memory stays bou
   for (let i = 0; i < 100; i++) me.says({ type: "block", pair: "p1" });
   expect(me.sent).toMatchObject([{ type: "error", code: "unavailable" }]);
   expect(me.session.queued.length).toBeLessThanOrEqual(16);
+});
+
+// Quality
+
+const quality = (pair: string) => ({ type: "quality", pair, outcome: "connected" }) as const;
+
+test("the quality of the current and of the last pair is counted, once each, in any order", () => {
+  const pair = "p1";
+  const me = claimer(pair);
+  expect(me.says(quality(pair)).effects).toEqual([{ do: "quality", quality: quality(pair) }]);
+  expect(me.says(quality(pair)).effects).toEqual([]);
+  me.finds().outcome(matched("next", {}, pair));
+  expect(me.says(quality(pair)).effects).toEqual([]);
+  expect(me.says(quality("next")).did("quality")).toBe(true);
+  me.finds().outcome(matched("third", {}, "next"));
+  expect(me.says(quality("third")).did("quality")).toBe(true);
+  for (const again of ["next", "third", pair]) expect(me.says(quality(again)).effects).toEqual([]);
+});
+
+test("the quality of the last pair may come a little late, and that of no pair never counts", () => {
+  const pair = "p1";
+  const me = answerer(pair);
+  me.says({ type: "leave" });
+  me.passes(REPORT_AFTER_END_MS);
+  expect(me.says(quality(pair)).did("quality")).toBe(true);
+  const other = answerer(pair)
+    .says({ type: "leave" })
+    .passes(REPORT_AFTER_END_MS + 1);
+  expect(other.says(quality(pair)).effects).toEqual([]);
+  for (const scene of [idle, waiting, claimer])
+    expect(scene().says(quality("of somebody else")).effects).toEqual([]);
+});
+
+test("a session that moved from node to node does not count its pair again on each", () => {
+  const moved = new Play(restoredSession("me", "d", 2, { state: "paired", match: match("p") }));
+  expect(moved.attaches().says(quality("p")).did("quality")).toBe(false);
 });

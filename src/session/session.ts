@@ -14,6 +14,7 @@ import type {
   ClientMessage,
   EndReason,
   Find as FindMessage,
+  Quality,
   Relaxation,
   ReportReason,
   ServerMessage,
@@ -68,6 +69,8 @@ export interface Session {
   readonly last?: Left & { readonly endedAt: number };
   /** The newest pairs known to be over: nothing that comes late or from elsewhere brings one of them back. */
   readonly past: readonly string[];
+  /** Those of the current and the last pair whose quality is not counted (any more). */
+  readonly counted: readonly string[];
   /** Whether the store has failed to answer the call under way, so that one outage is one message. */
   readonly outage: boolean;
 }
@@ -150,6 +153,7 @@ export type Effect =
       readonly details?: string;
       readonly partnerDevice: string;
     }
+  | { readonly do: "quality"; readonly quality: Quality }
   | { readonly do: "count"; readonly what: "undone" | "refused" | "heldDropped" }
   /** The session is over; the node forgets it. */
   | { readonly do: "forget" };
@@ -183,6 +187,7 @@ export function newSession(id: string, device: string): Session {
     queued: [{ name: "open" }],
     held: [],
     past: [],
+    counted: [],
     outage: false,
   };
 }
@@ -207,7 +212,8 @@ export function restoredSession(
   if (resumed.state === "paired") {
     const { match } = resumed;
     const wish: Wish = { mode: match.mode, interests: [], languages: [], strict: false };
-    return { ...session, state: { name: "paired", match, confirmed: true, wish } };
+    // Its quality may have been counted where it was: better not at all than twice.
+    return { ...session, counted: [match.pair], state: { name: "paired", match, confirmed: true, wish } };
   }
   return session;
 }
@@ -324,6 +330,9 @@ class Turn {
           ...(message.details ? { details: message.details } : {}),
         });
         break;
+      case "quality":
+        this.#quality(message);
+        break;
       case "ping":
         this.#send(message.t === undefined ? { type: "pong" } : { type: "pong", t: message.t });
         break;
@@ -399,6 +408,17 @@ class Turn {
     const over = current ? this.#pairIsOver(state.match) : undefined;
     if (current) this.#become(IDLE);
     this.#call({ name: "block", pair, report, over });
+  }
+
+  /** Of the current and the last pair, once each. Anything else is late, and nothing that a page could do about. */
+  #quality(quality: Quality): void {
+    const { state, last, counted } = this.session;
+    const recent = last && this.#now - last.endedAt <= REPORT_AFTER_END_MS ? last.pair : undefined;
+    const pairs = [state.name === "paired" ? state.match.pair : undefined, recent];
+    if (!pairs.includes(quality.pair) || counted.includes(quality.pair)) return;
+    const still = counted.filter((pair) => pairs.includes(pair));
+    this.session = { ...this.session, counted: [...still, quality.pair] };
+    this.effects.push({ do: "quality", quality });
   }
 
   // The connection
