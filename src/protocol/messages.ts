@@ -20,7 +20,6 @@ export type CallOutcome = (typeof CALL_OUTCOMES)[number];
 /** What went wrong with a call. A call that was connected has one too when it broke, or had no picture of ours. */
 export const CALL_CAUSES = [
   "no_way_through", // their networks, or the relay, let nothing through
-  "no_relay", // an address is hidden, and no relay is there to go by
   "stranger_gone", // the other page never said a word, or is lost
   "stranger_left", // the other visitor went on before there was a connection
   "left", // this visitor did

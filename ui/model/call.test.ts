@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { ATTEMPT_MS, BEAT_MS, DISCONNECTED_MS, FAILED_AFTER_MS, SILENT_MS } from "./call.ts";
+import { ATTEMPT_MS, DISCONNECTED_MS, FAILED_AFTER_MS } from "./patience.ts";
 import { TwoPages } from "./testing/two-pages.ts";
 
 let pages: TwoPages;
@@ -237,44 +237,28 @@ describe("an interruption", () => {
   });
 });
 
-describe("a connection that says it is connected and carries nothing", () => {
-  beforeEach(async () => {
-    pages.match();
-    await pages.clock.pass(10_000);
-  });
+test("says what stands in the way", async () => {
+  const alone = new TwoPages();
+  alone.offerer.begin({ kind: "matched", spare: null, offerUsed: false });
+  await alone.clock.pass(FAILED_AFTER_MS);
+  expect([alone.offerer.call.state, alone.offerer.call.obstacle]).toEqual(["failed", "stranger"]);
 
-  test.each(["offerer", "answerer"] as const)("to the %s is built anew", async (role) => {
-    const { connection } = pages[role];
-    if (connection) connection.deaf = true;
-    await pages.clock.pass(SILENT_MS - BEAT_MS);
-    expect(pages[role].call.state).toBe("connected");
-    await pages.clock.pass(3 * BEAT_MS);
-    expect(pages.connected).toBe(true);
-    expect(pages[role].states).toEqual(["connecting", "connected", "interrupted", "connected"]);
-    expect(pages.offerer.call.remembered.generation).toBe(2);
-    expect(await pages.openConnections()).toBe(2);
-  });
+  pages.network.works = false;
+  pages.match();
+  await pages.clock.pass(FAILED_AFTER_MS);
+  for (const { call } of [pages.offerer, pages.answerer])
+    expect([call.state, call.obstacle]).toEqual(["failed", "network"]);
 
-  test("is not held to be well because of what its state says", async () => {
-    const { connection } = pages.answerer;
-    if (connection) connection.deaf = true;
-    pages.offerer.setReachable(false);
-    await pages.clock.pass(60_000);
-    expect(pages.answerer.call.state).not.toBe("connected");
-    pages.offerer.setReachable(true);
-    await pages.clock.pass(ATTEMPT_MS + 5_000);
-    expect(pages.connected).toBe(true);
-  });
-
-  test("is no matter while the stranger's page has never sent a beat", async () => {
-    const quiet = new TwoPages();
-    quiet.match();
-    await quiet.clock.pass(5);
-    for (const connection of quiet.network.open) Object.assign(connection.pulse ?? {}, { opens: () => {} });
-    await quiet.clock.pass(120_000);
-    expect(quiet.connected).toBe(true);
-    expect(quiet.network.connections).toHaveLength(2);
-  });
+  for (const role of ["offerer", "answerer"] as const) {
+    const poor = new TwoPages();
+    poor[role].newPeer = () => {
+      throw new Error("too many");
+    };
+    poor.match();
+    await poor.clock.pass(FAILED_AFTER_MS);
+    expect([poor[role].call.state, poor[role].call.obstacle]).toEqual(["failed", "browser"]);
+    expect(poor.other(poor[role]).call.obstacle).toBe(role === "offerer" ? "stranger" : "network");
+  }
 });
 
 describe("a broken socket", () => {

@@ -15,58 +15,25 @@
  */
 import type { Mode, Role } from "../../src/protocol/messages.ts";
 import { Bucket } from "./bucket.ts";
-import type { CallSignal, Candidate } from "./call-signal.ts";
+import type { Beginning, CallSetup, CallState, Obstacle } from "./call-setup.ts";
+import type { Candidate } from "./call-signal.ts";
 import { isSdp, parseCallSignal } from "./call-signal.ts";
 import type { Clock } from "./clock.ts";
+import {
+  ANSWERER_PATIENCE_MS,
+  ATTEMPT_MS,
+  DISCONNECTED_MS,
+  FAILED_AFTER_MS,
+  FAILED_MS,
+  GIVE_UP_MS,
+  REBUILD_MS,
+} from "./patience.ts";
 import type { Kind, Peer } from "./peer.ts";
+import { Pulse } from "./pulse.ts";
 import { Trickle } from "./trickle.ts";
 
-export type CallState = "new" | "connecting" | "connected" | "interrupted" | "failed" | "closed";
-
-/** Nothing of these is told after `close`. */
-export interface CallEvents {
-  state(state: CallState): void;
-  /** The stranger's sound and picture; null when the connection that brought them is gone. */
-  stream(stream: MediaStream | null): void;
-  /** The chat's channel of the newest connection, open or about to open. */
-  channel(channel: RTCDataChannel): void;
-  signal(signal: CallSignal): void;
-}
-
-export interface CallSetup {
-  pair: string;
-  mode: Mode;
-  role: Role;
-  /** Of the call that a reloaded page had: ours goes on after it. */
-  generation?: number;
-  newPeer(mode: Mode, role: Role): Peer;
-  clock: Clock;
-  events: CallEvents;
-}
-
-/** How a call begins. `offerUsed` without its peer happens when a page changed its mind while the match was made. */
-export type Beginning =
-  | { kind: "matched"; spare: Peer | null; offerUsed: boolean; offer?: string }
-  | { kind: "resumed" };
-
-export const ATTEMPT_MS = 8_000;
-/** The offerer acts first, so that both do not act on the same trouble. */
-const ANSWERER_PATIENCE_MS = 2_000;
-/** Most interruptions heal by themselves within this time. */
-export const DISCONNECTED_MS = 1_500;
-/** The stranger may just have left, which the node tells in a moment. */
-const FAILED_MS = 300;
-/** Requests of the answerer are not granted more often. */
-const REBUILD_MS = 2_000;
-/** Without a connection for so long it is fair to say that there is no way; and for so long, to try no more. */
-export const FAILED_AFTER_MS = 25_000;
-const GIVE_UP_MS = 120_000;
-/**
- * A connection may call itself connected and carry nothing, as browsers show now and then after an ICE restart. So each
- * page sends a beat, and one that has heard it and then does not for so long takes the connection for dead.
- */
-export const BEAT_MS = 2_000;
-export const SILENT_MS = 10_000;
+/** So often it is looked which way the connection takes: browsers find better ones as they go, and tell nobody. */
+const WAY_BEATS = 8;
 /** Candidates that came before the offer they belong to. */
 const MAX_EARLY_SIGNALS = 8;
 
@@ -74,21 +41,24 @@ export class Call {
   readonly pair: string;
   readonly mode: Mode;
   readonly role: Role;
+  readonly relayOnly: boolean;
   readonly #setup: CallSetup;
   readonly #clock: Clock;
   #state: CallState = "new";
   #generation: number;
   #peer: Peer | null = null;
   #builtAt = -Infinity;
+  #restartedAt = -Infinity;
   #troubledAt = 0;
   #reachable = true;
   #early: { candidates: Candidate[]; generation: number }[] = [];
   readonly #trickle: Trickle;
   /** Descriptions cost work, so a stranger gets a bounded amount of it. */
   readonly #patience: Bucket;
-  /** When the current connection brought the last beat; null before the first. */
-  #heardAt: number | null = null;
-  #stopBeat = () => {};
+  readonly #pulse: Pulse;
+  #heardOfStranger = false;
+  /** Whether it was tried to heal the current silence. */
+  #healed = false;
   #stopWatch = () => {};
   #stopTrouble = () => {};
   #stopVerdict = () => {};
@@ -100,9 +70,11 @@ export class Call {
     this.pair = setup.pair;
     this.mode = setup.mode;
     this.role = setup.role;
+    this.relayOnly = setup.relayOnly;
     this.#setup = setup;
     this.#clock = setup.clock;
     this.#generation = setup.generation ?? 0;
+    this.#pulse = new Pulse(setup.clock);
     this.#patience = new Bucket(setup.clock, 8, 0.5);
     this.#trickle = new Trickle(setup.clock, (candidates) =>
       setup.events.signal({ candidates, generation: this.#generation }),
@@ -111,6 +83,11 @@ export class Call {
 
   get state(): CallState {
     return this.#state;
+  }
+
+  get obstacle(): Obstacle {
+    if (!this.#peer && (this.role === "offerer" || this.#heardOfStranger)) return "browser";
+    return this.#heardOfStranger ? "network" : "stranger";
   }
 
   /** What the page after a reload needs to go on. */
@@ -140,6 +117,7 @@ export class Call {
     if (this.#state === "new" || this.#state === "closed") return;
     const signal = parseCallSignal(data);
     if (!signal) return;
+    this.#heardOfStranger = true;
     const { generation } = signal;
     if ("candidates" in signal) {
       if (generation === this.#generation) this.#peer?.addCandidates(signal.candidates);
@@ -222,7 +200,7 @@ export class Call {
       this.#interrupt();
       return this.#build();
     }
-    this.#builtAt = this.#clock.now();
+    this.#builtAt = this.#restartedAt = this.#clock.now();
     peer.restart(this.#describe(peer, "offer")).catch(() => {});
   }
 
@@ -257,7 +235,7 @@ export class Call {
     this.#builtAt = this.#clock.now();
     let peer: Peer;
     try {
-      peer = ready ?? this.#setup.newPeer(this.mode, this.role);
+      peer = ready ?? this.#setup.newPeer(this.mode, this.role, this.relayOnly);
     } catch {
       return null;
     }
@@ -267,7 +245,7 @@ export class Call {
       candidates: (candidates) => this.#trickle.add(candidates),
       state: (state) => this.#moved(state),
       stream: (stream) => events.stream(stream),
-      beat: () => (this.#heardAt = this.#clock.now()),
+      beat: () => this.#heard(),
     });
     events.channel(peer.channel);
     return peer;
@@ -276,8 +254,8 @@ export class Call {
   #closePeer(): void {
     const peer = this.#peer;
     this.#peer = null;
-    this.#heardAt = null;
-    this.#stopBeat();
+    this.#healed = false;
+    this.#pulse.reset();
     this.#trickle.clear();
     peer?.retire(this.#clock);
   }
@@ -289,8 +267,8 @@ export class Call {
       this.#stopWatch();
       this.#stopVerdict();
       if (this.#granting === "ice") this.#stopGranting(); // both noticed, and one restart has healed both
-      this.#beat();
       this.#enter("connected");
+      this.#pulse.start((count) => this.#beat(count));
     } else if (state === "disconnected" || state === "failed") {
       const patience = state === "failed" ? FAILED_MS : DISCONNECTED_MS;
       this.#stopTrouble = this.#clock.after(patience, () => this.#troubled());
@@ -300,22 +278,33 @@ export class Call {
   }
 
   get #alive(): boolean {
-    const silent = this.#heardAt === null ? 0 : this.#clock.now() - this.#heardAt;
-    return this.#peer?.state === "connected" && silent < SILENT_MS;
+    return this.#peer?.state === "connected" && this.#pulse.alive;
   }
 
-  #beat(): void {
+  #heard(): void {
+    this.#pulse.heard();
+    this.#healed = false;
+  }
+
+  #beat(count: number): void {
     this.#peer?.beat();
-    this.#stopBeat();
-    this.#stopBeat = this.#clock.after(BEAT_MS, () => {
-      this.#beat();
-      if (this.#state === "connected" && this.#peer?.state === "connected" && !this.#alive) {
-        this.#interrupt();
-        this.#anew();
-      } else if (this.#state === "interrupted" && this.#alive) {
-        this.#moved("connected"); // an ICE restart need not show: the old way may have stayed open meanwhile
-      }
-    });
+    if (this.#state === "connected" && !this.#pulse.alive) {
+      this.#interrupt();
+      // The gentle way once: the browser may say that it has helped, and still nothing comes.
+      if (this.#healed) this.#anew();
+      else this.#heal();
+      this.#healed = true;
+    } else if (this.#state === "interrupted" && this.#alive) {
+      this.#moved("connected"); // an ICE restart need not show: the old way may have stayed open meanwhile
+    } else if (this.#state === "connected" && count % WAY_BEATS === 0) {
+      void this.#tellWay();
+    }
+  }
+
+  async #tellWay(): Promise<void> {
+    const peer = this.#peer;
+    const way = await peer?.way().catch(() => null);
+    if (way && this.#peer === peer) this.#setup.events.way(way);
   }
 
   #troubled(): void {
@@ -330,8 +319,9 @@ export class Call {
   #heal(): void {
     this.#watch();
     if (!this.#reachable) return;
-    if (this.role === "offerer") this.#restart();
-    else this.#ask("ice");
+    if (this.role === "answerer") this.#ask("ice");
+    // The answerer may have noticed first, and what it asked for be under way.
+    else if (this.#clock.now() - this.#restartedAt >= REBUILD_MS) this.#restart();
   }
 
   #watch(): void {

@@ -215,7 +215,7 @@ test("an undone match and the next one after it", async () => {
   if (!pair) throw new Error("no pair");
   node.undo(pair);
   expect([alice.store.phase.value, bob.store.phase.value]).toEqual(["waiting", "waiting"]);
-  alice.store.setPreferences({ interests: ["go"], languages: [], strict: false });
+  alice.store.setPreferences({ interests: ["go"], languages: [], strict: false, hideAddress: false });
   await clock.pass(100);
   expect([alice.store.phase.value, bob.store.phase.value]).toEqual(["talking", "talking"]);
 });
@@ -227,7 +227,7 @@ test("trouble is shown while it lasts", async () => {
   await clock.pass(1_000);
   expect([alice.store.phase.value, alice.store.trouble.value]).toEqual(["talking", "reconnecting"]);
   await clock.pass(30_000);
-  expect(alice.store.trouble.value).toBe("noWayThrough");
+  expect(alice.store.trouble.value).toBe("broken");
   network.works = true;
   await clock.pass(20_000);
   expect([alice.store.trouble.value, alice.store.chatOpen.value]).toEqual([null, true]);

@@ -61,7 +61,12 @@ test("a browser that forbids storage is no hindrance", () => {
   expect(takeSession(forbidden)).toBeNull();
   expect(() => keepSession(forbidden, session)).not.toThrow();
   expect(deviceToken(forbidden, () => "token")).toBe("token");
-  expect(keptPreferences(forbidden)).toEqual({ interests: [], languages: [], strict: false });
+  expect(keptPreferences(forbidden)).toEqual({
+    interests: [],
+    languages: [],
+    strict: false,
+    hideAddress: false,
+  });
 });
 
 test("preferences stay, within what the node accepts", () => {
@@ -77,6 +82,7 @@ test("preferences stay, within what the node accepts", () => {
     ],
     languages: ["en", "de-CH", "no language", "en", "fr", "es", "it", "pt"],
     strict: true,
+    hideAddress: false,
   });
   expect(wanted.interests).toHaveLength(10);
   expect(wanted.interests.slice(0, 3)).toEqual(["chess", "👋".repeat(32), "i0"]);
@@ -89,6 +95,7 @@ test("preferences stay, within what the node accepts", () => {
     interests: [],
     languages: [],
     strict: false,
+    hideAddress: false,
   });
 });
 

@@ -63,7 +63,8 @@ export function keepPreferences(site: KeyValues | null, preferences: Preferences
 }
 
 /** Preferences as the node accepts them; what does not fit is left out. */
-export function withinLimits({ interests, languages, strict }: Partial<Preferences>): Preferences {
+export function withinLimits(wanted: Partial<Preferences>): Preferences {
+  const { interests, languages, strict, hideAddress } = wanted;
   return {
     interests: texts(interests, (interest) => interest.normalize("NFC").trim())
       .filter((interest) => interest !== "" && [...interest].length <= MAX_INTEREST_CHARACTERS)
@@ -72,6 +73,7 @@ export function withinLimits({ interests, languages, strict }: Partial<Preferenc
       .filter(isLanguageTag)
       .slice(0, MAX_LANGUAGES),
     strict: strict === true,
+    hideAddress: hideAddress === true,
   };
 }
 

@@ -5,10 +5,15 @@
  *   and microphone come, go and change by `replaceTrack`, and no call is ever negotiated anew for them.
  * - Steps of the negotiation run one after another, and nothing is told any more once it is closed.
  * - Connection ids, stream ids and certificates are new for each, so that strangers cannot compare them.
+ * - What goes out for the stranger holds no address that is not theirs to know (discretion.ts).
  */
 import type { Mode, Role } from "../../src/protocol/messages.ts";
 import type { Candidate } from "./call-signal.ts";
 import type { Clock } from "./clock.ts";
+import type { Discretion } from "./discretion.ts";
+import { discreetCandidate, discreetSdp } from "./discretion.ts";
+import type { Way } from "./way.ts";
+import { wayOf } from "./way.ts";
 
 export type Kind = "audio" | "video";
 export type Tracks = Record<Kind, MediaStreamTrack | null>;
@@ -17,6 +22,7 @@ export interface PeerSetup {
   mode: Mode;
   role: Role;
   configuration: RTCConfiguration;
+  discretion: Discretion;
   newConnection(configuration: RTCConfiguration): RTCPeerConnection;
   newStream(): MediaStream;
   /** The tracks to send; asked for when needed, since they may change until then. */
@@ -96,14 +102,13 @@ export class Peer {
    * The first offer. Making it costs nothing but time: ports are opened and relays asked from `gather` on, so an offer
    * may lie ready for long.
    */
-  offer(): Promise<string> {
-    this.#prepared ??= this.#step(async () => this.#note((await this.#connection.createOffer()).sdp));
-    return this.#prepared;
+  async offer(): Promise<string> {
+    return this.#discreet(await this.#prepare());
   }
 
   /** Applies the first offer; candidates come from then on. */
   async gather(): Promise<void> {
-    const sdp = await this.offer();
+    const sdp = await this.#prepare();
     await this.#step(async () => {
       if (this.#connection.signalingState !== "stable" || this.#remoteKnown) return;
       await this.#connection.setLocalDescription({ type: "offer", sdp });
@@ -127,7 +132,7 @@ export class Peer {
       if (this.#connection.signalingState !== "stable") return;
       const offer = await this.#connection.createOffer({ iceRestart: true });
       if (this.#closed) return;
-      send(offer.sdp ?? "");
+      send(this.#discreet(offer.sdp));
       await this.#connection.setLocalDescription(offer);
     });
   }
@@ -144,7 +149,7 @@ export class Peer {
       this.#fillSections();
       const answer = await connection.createAnswer();
       if (this.#closed) return;
-      send(this.#note(answer.sdp));
+      send(this.#discreet(this.#note(answer.sdp)));
       const applied = connection.setLocalDescription(answer);
       this.#addEarlyCandidates();
       await applied;
@@ -168,6 +173,12 @@ export class Peer {
     void this.#step(async () => {
       if (this.#remoteKnown) this.#addEarlyCandidates();
     }).catch(() => {});
+  }
+
+  /** Which way it takes through the network; null when there is none, or the browser does not say. */
+  async way(): Promise<Way | null> {
+    if (this.#closed) return null;
+    return wayOf(await this.#connection.getStats());
   }
 
   /** Lets the stranger's page know that this one is there. */
@@ -210,6 +221,15 @@ export class Peer {
     this.#events = null;
     const connection = this.#connection;
     connection.onicecandidate = connection.onconnectionstatechange = connection.ontrack = null;
+  }
+
+  #prepare(): Promise<string> {
+    this.#prepared ??= this.#step(async () => this.#note((await this.#connection.createOffer()).sdp));
+    return this.#prepared;
+  }
+
+  #discreet(sdp = ""): string {
+    return discreetSdp(sdp, this.#setup.discretion);
   }
 
   #step<T>(step: () => Promise<T>): Promise<T> {
@@ -262,9 +282,10 @@ export class Peer {
   #gathered(found: RTCIceCandidate | null): void {
     // An empty one says that there are no more, which nobody needs to know.
     if (!found?.candidate) return;
-    const { candidate, sdpMid, sdpMLineIndex, usernameFragment } = found;
+    const { sdpMid, sdpMLineIndex, usernameFragment } = found;
+    const candidate = discreetCandidate(found.candidate, this.#setup.discretion);
     // A browser calls by TCP but never takes such a call: two of them cannot meet that way.
-    if (candidate.includes(" tcptype active")) return;
+    if (candidate === null || candidate.includes(" tcptype active")) return;
     const own = { candidate, sdpMid, sdpMLineIndex, usernameFragment };
     if (this.#events) this.#events.candidates([own]);
     else if (this.#ownCandidates.length < MAX_OWN_CANDIDATES_KEPT) this.#ownCandidates.push(own);

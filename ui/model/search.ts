@@ -15,6 +15,8 @@ export interface SearchSetup {
   preferences(): Preferences;
   /** Whether it can be sent now; if not, the next `welcome` begins the search again. */
   canSend(): boolean;
+  /** Whether the visitor's address is hidden. */
+  relayOnly(): boolean;
   send(find: Find): void;
 }
 
@@ -69,21 +71,22 @@ export class Search {
       const seconds = Math.min(MOST_RETRY_S, Math.max(least, retryAfter ?? 0)) * (1 + random() / 4);
       this.#stopRetry();
       this.#stopRetry = clock.after(seconds * 1000, () => this.begin(find.mode));
-    } else if (code === "invalid_message" && Object.keys(find).length > 2) {
+    } else if (code === "invalid_message" && !isPlain(find)) {
       // The node would refuse the same again: anybody at all is better than nobody for ever.
-      this.#unanswered = { type: "find", mode: find.mode };
+      this.#unanswered = { type: "find", mode: find.mode, relay: find.relay };
       send(this.#unanswered);
     }
   }
 
   #find(mode: Mode): void {
-    const { spare, preferences, canSend, send } = this.#setup;
+    const { spare, preferences, canSend, relayOnly, send } = this.#setup;
     if (!canSend()) return;
     const { interests, languages, strict } = preferences();
     const find: Find = { type: "find", mode };
     if (interests.length > 0) find.interests = interests;
     if (languages.length > 0) find.languages = languages;
     if (strict && (find.interests || find.languages)) find.strict = true;
+    if (relayOnly()) find.relay = true;
     const offer = spare.offer(mode);
     // Session descriptions are ASCII, so characters are bytes.
     if (offer !== null && offer.length <= MAX_OFFER_BYTES) find.offer = offer;
@@ -92,3 +95,6 @@ export class Search {
     send(find);
   }
 }
+
+const isPlain = (find: Find): boolean =>
+  Object.keys(find).every((field) => ["type", "mode", "relay"].includes(field));

@@ -22,6 +22,8 @@ const optional =
     value === undefined || check(value);
 const common: Check = (value) => object(value) && list((value as { interests?: unknown }).interests);
 
+const settings: Check = (value) => object(value) && optional(flag)((value as { lan?: unknown }).lan);
+
 const mode = oneOf("video", "text");
 const role = oneOf("offerer", "answerer");
 
@@ -38,7 +40,7 @@ const shapes: Record<ServerMessage["type"], Record<string, Check>> = {
     iceServers: list,
     iceTransportPolicy: oneOf("all", "relay"),
     online: number,
-    settings: object,
+    settings,
   },
   waiting: { since: number, online: number, waiting: number, relaxed: list },
   matched: { pair: text, mode, role, offer: optional(text), offerUsed: optional(flag), common },

@@ -3,8 +3,8 @@
  * reconnect.ts says. It knows nothing of matches and calls.
  *
  * Nothing that depends on the session's state is kept for later: a `find`, `leave` or `signal` that cannot be sent now
- * is refused, because only the `welcome` of the next connection tells what still makes sense (see store.ts). Blocks and
- * reports always do, so they wait here.
+ * is refused, because only the `welcome` of the next connection tells what still makes sense (see store.ts). Blocks,
+ * reports and what a call was like always do, so they wait here.
  */
 import { CloseCode } from "../../src/protocol/close-codes.ts";
 import type {
@@ -12,6 +12,7 @@ import type {
   Block,
   ClientMessage,
   Hello,
+  Quality,
   Report,
   ServerMessage,
 } from "../../src/protocol/messages.ts";
@@ -63,7 +64,7 @@ export class Signaling {
   #attempt = 0;
   #retryAfter: number | undefined;
   #banned: Banned | null = null;
-  readonly #waiting: (Block | Report)[] = [];
+  readonly #waiting: (Block | Report | Quality)[] = [];
   #stopSilence = () => {};
   #stopRetry = () => {};
   #retrying = false;
@@ -92,7 +93,8 @@ export class Signaling {
       this.#socket.send(JSON.stringify(message));
       return true;
     }
-    const lasting = message.type === "block" || message.type === "report";
+    const { type } = message;
+    const lasting = type === "block" || type === "report" || type === "quality";
     if (!lasting || this.#waiting.length >= MAX_WAITING_SENDS) return false;
     this.#waiting.push(message);
     return true;

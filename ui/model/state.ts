@@ -36,8 +36,18 @@ export type MediaState =
   | "insecure" // the page is not on https or localhost, so browsers hide the devices
   | "unsupported"; // this browser cannot
 
-/** Why a call is in trouble, in words the views can put plainly. */
-export type CallTrouble = "reconnecting" | "noWayThrough" | "unsupported";
+/** Why a call is in trouble, or cannot be, in words the views can put plainly. */
+export type CallTrouble =
+  | "reconnecting" // it was there, and is being mended
+  | "broken" // it was there, and could not be mended so far
+  | "noWayThrough" // their networks let nothing through
+  | "strangerSilent" // the other page has never said a word
+  | "browserRefused" // this browser makes no more connections
+  | "noRelay" // the address is to be hidden, and nobody relays
+  | "unsupported"; // this browser knows no calls
+
+/** Whether strangers never learn this visitor's address, and who has decided so. */
+export type AddressHidden = "no" | "byVisitor" | "byPlace";
 
 export interface ChatLine {
   id: number;
@@ -49,6 +59,8 @@ export interface Preferences {
   interests: string[];
   languages: string[];
   strict: boolean;
+  /** Go by a relay alone, so that strangers never learn the address. */
+  hideAddress: boolean;
 }
 
 export interface Store {
@@ -75,6 +87,10 @@ export interface Store {
   readonly chatOpen: ReadonlySignal<boolean>;
   readonly strangerTyping: ReadonlySignal<boolean>;
   readonly preferences: ReadonlySignal<Preferences>;
+  /** As it will be in the next call. */
+  readonly addressHidden: ReadonlySignal<AddressHidden>;
+  /** Whether this place has a relay to hide an address with; null until the node said so. */
+  readonly relayOffered: ReadonlySignal<boolean | null>;
   /** True once after a report was stored, until the next partner. */
   readonly reported: ReadonlySignal<boolean>;
 
@@ -87,6 +103,8 @@ export interface Store {
   setMicrophone(on: boolean): void;
   setCamera(on: boolean): void;
   setPreferences(preferences: Preferences): void;
+  /** The first frame of the stranger's picture is on the screen. */
+  pictureShown(): void;
   block(): void;
   report(reason: ReportReason, details?: string): void;
   /** Asks for the camera again after it was denied, missing or busy. */

@@ -108,6 +108,7 @@ test("a report made meanwhile arrives, before the next search", async () => {
   await settle();
   expect(sockets.last.sent.slice(1)).toMatchObject([
     { type: "report", pair: "p", reason: "spam", details: "sells things" },
+    { type: "quality", pair: "p", outcome: "failed", cause: "server_gone" },
     { type: "find" },
   ]);
 });

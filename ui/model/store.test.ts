@@ -113,7 +113,7 @@ test("changing from text to video leaves, before the browser asks for the camera
   sockets.last.says(matched("p", { mode: "text" }));
   browser.devices.hold();
   store.start("video");
-  expect([store.phase.value, sockets.last.sent.at(-1)]).toEqual(["starting", { type: "leave" }]);
+  expect([store.phase.value, sockets.last.sent.at(-2)]).toEqual(["starting", { type: "leave" }]);
   sockets.last.says(matched("late", { mode: "text" }));
   await settle();
   expect([store.phase.value, store.remoteStream.value]).toEqual(["starting", null]);
@@ -191,7 +191,7 @@ test("Stop leaves, gives the camera back and closes every connection", async () 
   await search();
   sockets.last.says(matched("p"));
   store.stop();
-  expect(sockets.last.sent.at(-1)).toEqual({ type: "leave" });
+  expect(sockets.last.sent.slice(-2)).toMatchObject([{ type: "leave" }, { type: "quality" }]);
   expect([store.phase.value, store.media.value, store.localStream.value]).toEqual(["home", "unasked", null]);
   expect(browser.devices.tracks.every(({ stopped }) => stopped)).toBe(true);
   await clock.pass(1_000);
@@ -214,12 +214,12 @@ test("Stop while the browser asks for the camera finds nobody later", async () =
 
 test("changed preferences change the ticket while waiting, with the same offer", async () => {
   await search();
-  store.setPreferences({ interests: [" Chess "], languages: ["en"], strict: true });
+  store.setPreferences({ interests: [" Chess "], languages: ["en"], strict: true, hideAddress: false });
   const [first, second] = sockets.last.all("find");
   expect(second).toEqual({ ...first, interests: ["Chess"], languages: ["en"], strict: true });
-  store.setPreferences({ interests: [], languages: [], strict: true });
+  store.setPreferences({ interests: [], languages: [], strict: true, hideAddress: false });
   expect(sockets.last.all("find")[2]).toEqual(first);
-  store.setPreferences({ interests: ["go"], languages: [], strict: false });
+  store.setPreferences({ interests: ["go"], languages: [], strict: false, hideAddress: false });
   expect(createStore(browser).preferences.value.interests).toEqual(["go"]);
 });
 
@@ -257,7 +257,7 @@ test("a node whose store is away keeps the find; it is repeated only when nothin
 
 test("T5: a find that the node does not understand is made again in its plainest form, once", async () => {
   await search();
-  store.setPreferences({ interests: ["chess"], languages: [], strict: false });
+  store.setPreferences({ interests: ["chess"], languages: [], strict: false, hideAddress: false });
   const refusal = { type: "error", code: "invalid_message", message: "no", field: "interests" } as const;
   sockets.last.says(refusal);
   sockets.last.says(refusal);
@@ -310,13 +310,6 @@ test("new relay credentials reach the call and the spare, and everything made la
   expect(browser.network.open[0]?.configuration).toMatchObject({ iceServers, bundlePolicy: "max-bundle" });
   sockets.last.says({ type: "ice", iceServers: [] });
   expect(browser.network.open[0]?.configuration.iceServers).toEqual([]);
-});
-
-test("the node's word on addresses is kept: relay only", async () => {
-  open({ iceTransportPolicy: "relay" });
-  store.start("text");
-  await settle();
-  expect(browser.network.open[0]?.configuration.iceTransportPolicy).toBe("relay");
 });
 
 test("a place that sends visitors away for good stops everything; a superseded page becomes its own session", async () => {

@@ -3,25 +3,28 @@
  * the session is in; the visitor decides what is wanted. Whenever a `welcome` comes the two are compared and the
  * difference is sent, so nothing needs to be remembered of messages that a broken socket swallowed.
  */
-import { computed, signal } from "@preact/signals";
+import { computed } from "@preact/signals";
 import { MAX_DETAILS_CHARACTERS, REPORT_AFTER_END_MS } from "../../src/protocol/limits.ts";
-import type { Block, Common, EndReason, Matched, Mode, Relaxation } from "../../src/protocol/messages.ts";
+import type { Block, EndReason, Matched, Mode, Relaxation } from "../../src/protocol/messages.ts";
 import type { Report, ReportReason, Role, ServerMessage, Welcome } from "../../src/protocol/messages.ts";
 import type { Browser } from "./browser.ts";
-import type { Beginning, CallState } from "./call.ts";
 import { Call } from "./call.ts";
+import { CallRecord } from "./call-record.ts";
+import type { EndOfCall } from "./call-record.ts";
+import type { Beginning, CallState } from "./call-setup.ts";
 import { Chat } from "./chat.ts";
+import { Ice } from "./ice.ts";
 import type { KeptCall, KeptSession } from "./kept.ts";
 import * as kept from "./kept.ts";
 import { Media } from "./media.ts";
+import { SPARE_AFTER_MS } from "./patience.ts";
 import { Peer } from "./peer.ts";
 import { Search } from "./search.ts";
+import { newlyShown } from "./shown.ts";
 import { Signaling } from "./signaling.ts";
 import { Spare } from "./spare.ts";
-import type { CallTrouble, Phase, Preferences, ServerLink, Store } from "./state.ts";
-
-/** The offer for Next is made when the call has settled, not while its first frames are decoded. */
-const SPARE_AFTER_MS = 1_000;
+import type { CallTrouble, Preferences, ServerLink, Store } from "./state.ts";
+import { troubleOf } from "./trouble.ts";
 
 /** What a match and a resumed pair have in common. */
 type Found = Pick<Matched, "pair" | "role" | "common">;
@@ -31,28 +34,18 @@ export function createStore(browser: Browser): Store {
   const { clock, random } = browser;
   const calm: CallTrouble | null = browser.newConnection ? null : "unsupported";
 
-  const phase = signal<Phase>("home");
-  const mode = signal<Mode>("video");
-  const server = signal<ServerLink>({ state: "connecting" });
-  const placeName = signal("ChatRandom");
-  const online = signal<number | null>(null);
-  const waiting = signal<number | null>(null);
-  const relaxed = signal<Relaxation[]>([]);
-  const common = signal<Common | null>(null);
-  const ended = signal<EndReason | null>(null);
-  const trouble = signal<CallTrouble | null>(calm);
-  const remoteStream = signal<MediaStream | null>(null);
-  const preferences = signal<Preferences>(kept.keptPreferences(browser.siteStorage));
-  const reported = signal(false);
+  const shown = newlyShown(kept.keptPreferences(browser.siteStorage), calm);
+  const { phase, mode, server, placeName, online, waiting, relaxed, common, ended, trouble } = shown;
+  const { remoteStream, preferences, reported } = shown;
 
   /** What the last page of this tab left; the first `welcome` decides about it. */
   let before: KeptSession | null = kept.takeSession(browser.tabStorage);
   let resume = before?.resume;
   const device = kept.deviceToken(browser.siteStorage, browser.randomToken);
   const lang = kept.isLanguageTag(browser.language) ? browser.language : undefined;
-  /** From `welcome`; before that there can be no peer connection. */
-  let configuration: RTCConfiguration | null = null;
+  const ice = new Ice(() => preferences.value.hideAddress);
   let call: Call | null = null;
+  let record: CallRecord | null = null;
   /** The last pair that is over for this page, and since when: what the node says of it is late. */
   let last: { pair: string; at: number } | null = null;
 
@@ -68,7 +61,7 @@ export function createStore(browser: Browser): Store {
     },
   });
   const chat = new Chat(clock, () => ({ camera: media.sends("video"), microphone: media.sends("audio") }));
-  const spare = new Spare(clock, (wanted) => newPeer(wanted, "offerer"));
+  const spare = new Spare(clock, (wanted) => newPeer(wanted, "offerer", ice.relayOnly));
   const signaling = new Signaling({
     openSocket: browser.openSocket,
     clock,
@@ -83,14 +76,16 @@ export function createStore(browser: Browser): Store {
     spare,
     preferences: () => preferences.value,
     canSend: () => signaling.open,
+    relayOnly: () => ice.relayOnly,
     send: (find) => signaling.send(find),
   });
 
-  function newPeer(wanted: Mode, role: Role): Peer {
+  function newPeer(wanted: Mode, role: Role, hidden: boolean): Peer {
     const { newConnection, newStream } = browser;
-    if (!newConnection || !configuration) throw new Error("no connection can be made");
-    const tracks = () => media.tracks;
-    return new Peer({ mode: wanted, role, configuration, newConnection, newStream, tracks });
+    const configuration = ice.configuration(hidden);
+    if (!newConnection || ice.relayOffered.value === null) throw new Error("no connection can be made");
+    const [discretion, tracks] = [ice.discretion(hidden), () => media.tracks];
+    return new Peer({ mode: wanted, role, configuration, discretion, newConnection, newStream, tracks });
   }
 
   // What the node says
@@ -123,7 +118,8 @@ export function createStore(browser: Browser): Store {
         if (call?.pair === message.pair) onEnded(message.reason);
         return;
       case "ice":
-        return configure({ ...configuration, iceServers: message.iceServers });
+        ice.renew(message.iceServers);
+        return configure();
       case "reported":
         if (!call && message.pair === last?.pair) reported.value = true;
         return;
@@ -136,8 +132,9 @@ export function createStore(browser: Browser): Store {
     resume = welcome.resume;
     online.value = welcome.online;
     if (welcome.settings.name) placeName.value = welcome.settings.name;
-    const { iceServers, iceTransportPolicy, state, pair } = welcome;
-    configure({ iceServers, iceTransportPolicy, bundlePolicy: "max-bundle" });
+    const { state, pair } = welcome;
+    ice.welcome(welcome);
+    configure();
     const reloaded = before;
     before = null;
     if (reloaded?.mode && welcome.resumed && state !== "idle" && phase.value === "home" && !calm) {
@@ -155,7 +152,7 @@ export function createStore(browser: Browser): Store {
     } else if (call && state === "idle") {
       onEnded("lost");
     } else {
-      detachCall()?.close();
+      endCall("lost");
       look();
     }
   }
@@ -165,7 +162,7 @@ export function createStore(browser: Browser): Store {
     search.end();
     relaxed.value = relaxations;
     // The match was undone, the other side could not be reached; our ticket is back at its place.
-    detachCall()?.close();
+    endCall("lost");
     phase.value = "waiting";
   }
 
@@ -191,37 +188,47 @@ export function createStore(browser: Browser): Store {
   }
 
   function onEnded(reason: EndReason): void {
-    detachCall()?.close();
+    endCall(reason);
     ended.value = reason;
     look();
   }
 
-  function configure(next: RTCConfiguration): void {
-    configuration = next;
-    call?.configure(next);
-    spare.configure(next);
+  function configure(): void {
+    call?.configure(ice.configuration(call.relayOnly));
+    spare.configure(ice.configuration(ice.relayOnly));
   }
 
   // From one state to the next
 
+  /** Nobody is found who would then wait in vain. */
+  function relayLacks(): boolean {
+    if (!ice.relayLacks) return false;
+    if (phase.value !== "home") stop();
+    trouble.value = "noRelay";
+    return true;
+  }
+
   function look(): void {
+    if (relayLacks()) return;
     phase.value = "waiting";
     relaxed.value = [];
     search.begin(mode.value);
   }
 
   function beginCall(match: Found, generation: number, beginning: Beginning): void {
-    detachCall()?.close();
+    endCall("next");
     search.end();
     chat.begin();
     ended.value = null;
     reported.value = false;
     common.value = match.common;
     phase.value = "connecting";
+    const [relay, written] = [ice.relayOnly, new CallRecord(clock, match.pair, beginning.kind)];
     const begun = new Call({
       pair: match.pair,
       role: match.role,
       mode: mode.value,
+      relayOnly: relay,
       generation,
       newPeer,
       clock,
@@ -229,14 +236,18 @@ export function createStore(browser: Browser): Store {
         state: onCallState,
         stream: (stream) => (remoteStream.value = stream),
         channel: (channel) => chat.attach(channel),
-        signal: (data) => signaling.send({ type: "signal", pair: match.pair, data: { ...data } }),
+        signal: (data) =>
+          signaling.send({ type: "signal", pair: match.pair, data: { ...data }, relay: relay || undefined }),
+        way: (way) => written.way(way),
       },
     });
     call = begun;
+    record = written;
     begun.begin(beginning);
   }
 
   function onCallState(state: CallState): void {
+    record?.state(state);
     if (state === "connected") {
       phase.value = "talking";
       trouble.value = null;
@@ -244,36 +255,42 @@ export function createStore(browser: Browser): Store {
       clock.after(SPARE_AFTER_MS, () => {
         if (call === talking) void spare.prepare(mode.value);
       });
-    } else if (state === "interrupted" || state === "failed") {
-      trouble.value = state === "failed" ? "noWayThrough" : "reconnecting";
+    } else if (call && record && (state === "interrupted" || state === "failed")) {
+      trouble.value = troubleOf(state, call.obstacle, record.connected);
     }
   }
 
-  /** Takes the call off the page; who called it closes it, right away or after something that is in more of a hurry. */
-  function detachCall(): Call | null {
-    const detached = call;
-    if (!detached) return null;
-    call = null;
+  const endCall = (why: EndOfCall): void => detachCall(why)();
+
+  /** Takes the call off the page; what it returns ends it, right away or after something that is in more of a hurry. */
+  function detachCall(why: EndOfCall): () => void {
+    const [detached, written] = [call, record];
+    if (!detached || !written) return () => {};
+    call = record = null;
     last = { pair: detached.pair, at: clock.now() };
+    const quality = written.quality(why, detached, signaling.open, media.state.value);
     chat.detach();
     remoteStream.value = null;
     common.value = null;
     trouble.value = calm;
-    return detached;
+    return () => {
+      signaling.send(quality);
+      detached.close();
+    };
   }
 
   /** Ends the call on the visitor's wish and looks for the next partner. The `find` goes out before the work of closing. */
   function goOn(farewell?: Block | Report): void {
-    const old = detachCall();
+    const close = detachCall("stopped");
     ended.value = null;
     if (farewell) signaling.send(farewell);
     look();
-    old?.close();
+    close();
   }
 
   function goHome(): void {
     search.end();
-    detachCall()?.close();
+    endCall("stopped");
     spare.close();
     media.release();
     relaxed.value = [];
@@ -283,11 +300,12 @@ export function createStore(browser: Browser): Store {
   // What the visitor does
 
   function start(wanted: Mode): void {
-    if (calm || (phase.value !== "home" && mode.value === wanted)) return;
+    if (calm || relayLacks() || (phase.value !== "home" && mode.value === wanted)) return;
     search.end();
+    trouble.value = null;
     // Nobody is kept waiting, or found, while the browser asks for the camera.
     if (phase.value !== "home") signaling.send({ type: "leave" });
-    detachCall()?.close();
+    endCall("stopped");
     mode.value = wanted;
     ended.value = null;
     reported.value = false;
@@ -323,19 +341,28 @@ export function createStore(browser: Browser): Store {
     const pair = call?.pair ?? recent;
     if (!pair) return;
     const told = [...(details?.trim() ?? "")].slice(0, MAX_DETAILS_CHARACTERS).join("");
-    const message: Report = { type: "report", pair, reason, details: told === "" ? undefined : told };
+    const message: Report = { type: "report", pair, reason, details: told || undefined };
     if (call) goOn(message);
     else signaling.send(message);
   }
 
   function setPreferences(wanted: Preferences): void {
+    const hidden = ice.relayOnly;
     preferences.value = kept.withinLimits(wanted);
     kept.keepPreferences(browser.siteStorage, preferences.value);
-    if (phase.value === "waiting") search.begin(mode.value);
+    if (ice.relayOnly !== hidden) {
+      // The call that is up stays as it is; the next one is made anew.
+      spare.close();
+      if (trouble.value === "noRelay") trouble.value = null;
+      if (phase.value === "talking") void spare.prepare(mode.value);
+    }
+    if (phase.value === "waiting" && !relayLacks()) search.begin(mode.value);
   }
 
   browser.onHint((hint) => signaling.hint(hint));
   browser.onLeave(() => {
+    if (call && record?.connected)
+      signaling.send(record.quality("stopped", call, signaling.open, media.state.value));
     if (!resume) return;
     kept.keepSession(browser.tabStorage, {
       resume,
@@ -346,27 +373,17 @@ export function createStore(browser: Browser): Store {
   signaling.connect();
 
   return {
-    phase,
-    mode,
-    server,
-    placeName,
-    online,
-    waiting,
-    relaxed,
-    common,
-    ended,
-    trouble,
+    ...shown,
     media: media.state,
     localStream: media.stream,
-    remoteStream,
     microphoneOn: media.microphoneOn,
     cameraOn: media.cameraOn,
     strangerCameraOn: computed(() => mode.value === "video" && chat.stranger.value.camera),
     chat: chat.lines,
     chatOpen: chat.open,
     strangerTyping: chat.strangerTyping,
-    preferences,
-    reported,
+    addressHidden: ice.addressHidden,
+    relayOffered: ice.relayOffered,
     start,
     next: () => void (call && goOn()),
     stop,
@@ -375,6 +392,7 @@ export function createStore(browser: Browser): Store {
     setMicrophone: (on) => media.setMicrophone(on),
     setCamera: (on) => media.setCamera(on),
     setPreferences,
+    pictureShown: () => record?.picture(),
     block,
     report,
     retryMedia: askForMedia,

@@ -9,6 +9,8 @@ export class FakeNetwork {
   readonly connections: FakeConnection[] = [];
   /** Whether two connections find a way to each other. */
   works = true;
+  /** Whether they find it without a relay. What goes direct when it ends says that it is connected, and carries nothing. */
+  direct = true;
   /** Connections made while it is true hang. */
   hangs = false;
   /** Connections made while it is true are Firefox's: an ICE restart does not help them. */
@@ -39,6 +41,7 @@ export class FakeNetwork {
       if (one.linked === `${one.localUfrag} ${other.localUfrag}`) continue;
       if (one.linked !== "" && (one.mozilla || other.mozilla)) continue;
       for (const [mine, theirs] of [[one, other] as const, [other, one] as const]) {
+        mine.by = this.direct ? "host" : "relay";
         mine.partner = theirs;
         mine.linked = `${mine.localUfrag} ${theirs.localUfrag}`;
       }
@@ -66,6 +69,7 @@ export class FakeConnection {
   mozilla = false;
   partner: FakeConnection | null = null;
   linked = "";
+  by: "host" | "relay" = "host";
   localUfrag = "";
   remoteUfrag = "";
   readonly id: number;
@@ -149,6 +153,23 @@ export class FakeConnection {
     this.#network.check();
   }
 
+  async getStats(): Promise<Map<string, object>> {
+    return new Map<string, object>([
+      ["L", { id: "L", type: "local-candidate", candidateType: this.by, protocol: "udp" }],
+      ["R", { id: "R", type: "remote-candidate", candidateType: "host", protocol: "udp" }],
+      [
+        "P",
+        {
+          id: "P",
+          type: "candidate-pair",
+          selected: this.linked !== "",
+          localCandidateId: "L",
+          remoteCandidateId: "R",
+        },
+      ],
+    ]);
+  }
+
   setConfiguration(configuration: RTCConfiguration): void {
     this.configuration = configuration;
   }
@@ -162,7 +183,8 @@ export class FakeConnection {
 
   /** The partner's end of a channel, if what goes in there comes out. */
   hears(channel: FakeChannel | null | undefined): FakeChannel | null {
-    const arrives = this.connectionState === "connected" && this.partner?.deaf === false;
+    const open = this.by === "relay" || this.#network.direct;
+    const arrives = open && this.connectionState === "connected" && this.partner?.deaf === false;
     return arrives && this.partner?.partner === this ? (channel ?? null) : null;
   }
 

@@ -1,12 +1,13 @@
 /** The two sides of one pair, with the node between them reduced to a wire that delays, loses and breaks. */
 import type { Mode, Role } from "../../../src/protocol/messages.ts";
 import { Call } from "../call.ts";
-import type { Beginning, CallState } from "../call.ts";
+import type { Beginning, CallState } from "../call-setup.ts";
 import type { CallSignal } from "../call-signal.ts";
 import { Peer } from "../peer.ts";
 import { FakeNetwork } from "./fake-connection.ts";
 import type { FakeConnection } from "./fake-connection.ts";
 import { FakeClock, FakeStream } from "./fakes.ts";
+import type { Way } from "../way.ts";
 
 export class TwoPages {
   readonly clock = new FakeClock();
@@ -53,6 +54,7 @@ export class Page {
   sent: CallSignal[] = [];
   streams: (MediaStream | null)[] = [];
   channels: RTCDataChannel[] = [];
+  ways: Way[] = [];
   reachable = true;
   readonly #pages: TwoPages;
   #peers: Peer[] = [];
@@ -88,6 +90,7 @@ export class Page {
       mode,
       role,
       configuration: {},
+      discretion: { relayOnly: false, lan: false },
       newConnection: this.#pages.network.newConnection,
       newStream: () => new FakeStream() as unknown as MediaStream,
       tracks: () => ({ audio: null, video: null }),
@@ -108,6 +111,7 @@ export class Page {
       pair: "pair",
       mode: "video",
       role: this.role,
+      relayOnly: false,
       generation,
       clock: this.#pages.clock,
       newPeer: (mode, role) => this.newPeer(mode, role),
@@ -116,6 +120,7 @@ export class Page {
         stream: (stream) => this.streams.push(stream),
         channel: (channel) => this.channels.push(channel),
         signal: (signal) => this.#signal(signal),
+        way: (way) => this.ways.push(way),
       },
     });
     return call;

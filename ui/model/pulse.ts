@@ -1,0 +1,54 @@
+/**
+ * Whether a connection carries anything. One may call itself connected and carry nothing: for as long as the browser
+ * takes to notice that the way is gone, or now and then for ever after an ICE restart. So each page beats, and one that
+ * has heard the other's beat and then does not for `SILENT_MS` takes the way for gone.
+ *
+ * The silence is counted in own beats, so that a page that slept does not blame the other one, and a page in the
+ * background, whose timers are slow, is patient.
+ */
+import type { Clock } from "./clock.ts";
+
+export const BEAT_MS = 500;
+/** Enough for some to be lost on a bad line. */
+const SILENT_BEATS = 6;
+export const SILENT_MS = SILENT_BEATS * BEAT_MS;
+
+export class Pulse {
+  readonly #clock: Clock;
+  /** Own beats since the other's last one; null before the first. */
+  #unheard: number | null = null;
+  #stop = () => {};
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get alive(): boolean {
+    return (this.#unheard ?? 0) < SILENT_BEATS;
+  }
+
+  heard(): void {
+    this.#unheard = 0;
+  }
+
+  /** Beats from now on, and listens anew; `beat` is told how many came before it. */
+  start(beat: (count: number) => void): void {
+    const next = (count: number) => {
+      this.#stop = this.#clock.after(BEAT_MS, () => {
+        if (this.#unheard !== null) this.#unheard += 1;
+        next(count + 1);
+        beat(count);
+      });
+    };
+    this.#stop();
+    if (this.#unheard !== null) this.#unheard = 0;
+    next(1);
+    beat(0);
+  }
+
+  /** Forgets what it heard: the connection is another one. */
+  reset(): void {
+    this.#stop();
+    this.#unheard = null;
+  }
+}
