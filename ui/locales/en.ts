@@ -3,6 +3,7 @@
  * shape. A value is plain text or a function to plain text; nothing here is ever read as HTML.
  */
 import type { EndReason, Relaxation, ReportReason } from "../../src/protocol/messages.ts";
+import type { Failure } from "../model/state.ts";
 
 const number = new Intl.NumberFormat("en");
 const moment = new Intl.DateTimeFormat("en", { dateStyle: "long", timeStyle: "short" });
@@ -40,6 +41,17 @@ export const words = {
     strict: "Wait for a real match",
     strictHint: "Never look beyond these interests and languages, even if it takes long.",
     remove: (language: string) => `Remove ${language}`,
+  },
+
+  address: {
+    label: "Hide my address",
+    hint: "Nobody you meet learns your network address. Calls take this place’s relay instead of the direct way, and may be a little slower.",
+    byPlace:
+      "This place hides everybody’s address: all calls take its relay, and nobody you meet learns yours.",
+    cannot: "This place has no relay, so calls go directly and the two browsers know each other’s address.",
+    lacking: "This place has no relay right now, so no call can come about while this is on.",
+    lackingByPlace:
+      "All calls here take a relay, and there is none right now. Tell the people who run this place.",
   },
 
   stage: {
@@ -85,14 +97,39 @@ export const words = {
 
   trouble: {
     reconnecting: "Reconnecting…",
-    noWayThrough: "No way through",
-    noWayThroughHint:
-      "Your two networks would not let you reach each other. It mostly works with somebody else.",
+    /** Calls that did not come about, or broke for good: what happened, and what helps. */
+    failed: {
+      noWayThrough: {
+        title: "No way through",
+        lines: [
+          "Your two networks would not let you reach each other. It mostly works with somebody else: press Next.",
+          "Does it happen again and again? Try without a VPN, or from another network, such as a phone’s hotspot.",
+        ],
+      },
+      broken: {
+        title: "The connection broke",
+        lines: ["It is still being tried to mend it. Next finds you somebody else."],
+      },
+      strangerSilent: {
+        title: "No answer from them",
+        lines: ["Their browser says nothing: it may be closed, or asleep. Press Next to meet somebody else."],
+      },
+      browserRefused: {
+        title: "Your browser makes no more calls",
+        lines: ["Close other tabs with calls in them, or load this page again."],
+      },
+    } satisfies Record<Failure, { title: string; lines: string[] }>,
+    hidden: "Your address is hidden, so the relay was the only way to try.",
+    noRelay: "Without a relay no call can come about.",
+    noRelayHelp: "Switch “Hide my address” off to call directly, or come back later.",
   },
 
   server: {
     reconnecting: "The server is out of reach. Trying again…",
+    stillAway:
+      "The server is still out of reach. Is your own internet connection all right? This page goes on by itself.",
     callGoesOn: "Server out of reach, your call goes on.",
+    callWaits: "Server out of reach. Your call begins when it is back.",
   },
 
   controls: {

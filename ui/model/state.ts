@@ -36,13 +36,17 @@ export type MediaState =
   | "insecure" // the page is not on https or localhost, so browsers hide the devices
   | "unsupported"; // this browser cannot
 
+/** Why a call has not come about so far, although it was tried for long. */
+export type Failure =
+  | "broken" // it was there, and could not be mended
+  | "noWayThrough" // the networks let nothing through
+  | "strangerSilent" // the other page has never said a word
+  | "browserRefused"; // this browser makes no more connections
+
 /** Why a call is in trouble, or cannot be, in words the views can put plainly. */
 export type CallTrouble =
+  | Failure
   | "reconnecting" // it was there, and is being mended
-  | "broken" // it was there, and could not be mended so far
-  | "noWayThrough" // their networks let nothing through
-  | "strangerSilent" // the other page has never said a word
-  | "browserRefused" // this browser makes no more connections
   | "noRelay" // the address is to be hidden, and nobody relays
   | "unsupported"; // this browser knows no calls
 

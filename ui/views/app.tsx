@@ -7,6 +7,7 @@ import { StoreContext, useStore } from "./context.ts";
 import { Home } from "./home.tsx";
 import { escapeMeans } from "./keys.ts";
 import { Stage } from "./stage.tsx";
+import { tellServer } from "./status.ts";
 
 const TOAST_MS = 7000;
 
@@ -66,11 +67,12 @@ function Screen() {
   if (link.state === "closed") return <Closed link={link} />;
   if (store.trouble.value === "unsupported") return <Unsupported />;
   if (!home) return <Stage />;
+  const away = tellServer(link, "home");
   return (
     <>
-      {link.state === "reconnecting" && (
+      {away && (
         <p class="banner" role="status">
-          {words.server.reconnecting}
+          {away}
         </p>
       )}
       <Home />

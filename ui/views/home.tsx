@@ -7,7 +7,7 @@ import { Facade } from "./facade.tsx";
 import { Mark } from "./figure.tsx";
 import { addInterests } from "./interests.ts";
 import { isMediaProblem } from "./media-problem.tsx";
-import { Interests, Languages } from "./preferences.tsx";
+import { HideAddress, Interests, Languages } from "./preferences.tsx";
 
 export function Home() {
   const store = useStore();
@@ -49,6 +49,12 @@ export function Home() {
             {words.ended[ended]}
           </p>
         )}
+        {store.trouble.value === "noRelay" && (
+          <p class="note" role="alert">
+            <b>{words.trouble.noRelay}</b>{" "}
+            {store.addressHidden.value === "byVisitor" && words.trouble.noRelayHelp}
+          </p>
+        )}
         {isMediaProblem(media) && (
           <p class="note" role="status">
             <b>{words.media[media].title}.</b> {words.media[media].short} {words.media.textHint}
@@ -73,7 +79,10 @@ export function Home() {
               {words.home.textOnly}
             </button>
           </div>
-          <Languages />
+          <div class="home-more">
+            <Languages />
+            <HideAddress />
+          </div>
         </form>
       </div>
 

@@ -10,9 +10,11 @@ export interface PictureProps {
   /** One's own picture: mirrored, and never heard. */
   own?: boolean;
   shown: boolean;
+  /** The first frame of a stream is there. */
+  onFrame?: () => void;
 }
 
-export function Picture({ label, stream, own, shown }: PictureProps) {
+export function Picture({ label, stream, own, shown, onFrame }: PictureProps) {
   const box = useRef<HTMLDivElement>(null);
   const video = useRef<HTMLVideoElement>(null);
   const [refused, setRefused] = useState(false);
@@ -70,6 +72,7 @@ export function Picture({ label, stream, own, shown }: PictureProps) {
           playsInline
           muted={own}
           disablePictureInPicture={own}
+          onLoadedData={(event) => event.currentTarget.videoWidth > 0 && onFrame?.()}
         />
       </div>
       {refused && (

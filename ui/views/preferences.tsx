@@ -1,4 +1,4 @@
-/** Whom the visitor would like to meet: interests as chips, and languages under a disclosure. */
+/** Whom the visitor would like to meet: interests as chips, languages under a disclosure; and how: with a hidden address. */
 import type { Signal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { MAX_INTERESTS, MAX_LANGUAGES } from "../../src/protocol/limits.ts";
@@ -6,7 +6,7 @@ import { Chevron, Cross } from "../icons/icons.tsx";
 import { words } from "../locales/en.ts";
 import { useStore } from "./context.ts";
 import { addInterests } from "./interests.ts";
-import { languageName } from "./status.ts";
+import { languageName, tellAddress } from "./status.ts";
 
 function Chip({ text, remove, onRemove }: { text: string; remove: string; onRemove: () => void }) {
   return (
@@ -171,5 +171,31 @@ export function Languages() {
         </label>
       </div>
     </details>
+  );
+}
+
+/** Locked where the visitor has no choice; whatever the reason, it stands there. */
+export function HideAddress() {
+  const store = useStore();
+  const hidden = store.addressHidden.value;
+  const { hint, locked, lacking } = tellAddress(hidden, store.relayOffered.value);
+  return (
+    <label class="switch" data-locked={locked} data-lacking={lacking}>
+      <span>
+        <b>{words.address.label}</b>
+        <small id="address-hint">{hint}</small>
+      </span>
+      <input
+        type="checkbox"
+        role="switch"
+        aria-label={words.address.label}
+        aria-describedby="address-hint"
+        checked={hidden !== "no"}
+        disabled={locked}
+        onChange={(event) =>
+          store.setPreferences({ ...store.preferences.value, hideAddress: event.currentTarget.checked })
+        }
+      />
+    </label>
   );
 }

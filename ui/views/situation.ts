@@ -11,6 +11,7 @@ export function situation(store: Store): Situation {
     ended: store.ended.value,
     relaxed: store.relaxed.value,
     trouble: store.trouble.value,
+    addressHidden: store.addressHidden.value,
     common: store.common.value,
     strangerCameraOn: store.strangerCameraOn.value,
   };

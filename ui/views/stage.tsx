@@ -9,7 +9,7 @@ import { isMediaProblem, NoCamera } from "./media-problem.tsx";
 import { OwnWindow } from "./own-window.tsx";
 import { ReportMenu } from "./report.tsx";
 import { situation } from "./situation.ts";
-import { sharedWords, tell } from "./status.ts";
+import { isFailure, sharedWords, tell, tellServer } from "./status.ts";
 import { StrangerWindow } from "./stranger-window.tsx";
 
 /** The height that a soft keyboard leaves. iOS lays the keyboard over the page without telling CSS. */
@@ -75,9 +75,10 @@ export function Stage() {
   const partnered = phase === "connecting" || phase === "talking";
   if (partnered) metSomebody.current = true;
   const { title, lines } = tell(situation(store));
-  const trouble =
-    phase === "talking" && store.trouble.value === "reconnecting" ? words.trouble.reconnecting : null;
-  const away = store.server.value.state === "reconnecting";
+  // A failed call tells its story in the stranger's window, which a text chat has not got.
+  const told = store.trouble.value === "reconnecting" || (!video && isFailure(store.trouble.value));
+  const trouble = phase === "talking" && told ? title : null;
+  const away = tellServer(store.server.value, phase);
   // In a call there is no room for the whole story, which the own window tells while waiting.
   const unseen = partnered && video && isMediaProblem(media) && !store.cameraOn.value ? media : null;
   const shared = partnered ? sharedWords(store.common.value) : [];
@@ -114,7 +115,7 @@ export function Stage() {
             {away && (
               <p class="glass-note busy" role="status">
                 <i aria-hidden="true" />
-                {partnered ? words.server.callGoesOn : words.server.reconnecting}
+                {away}
               </p>
             )}
           </div>

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { words } from "../locales/en.ts";
-import { languageName, sharedWords, tell, type Situation } from "./status.ts";
+import { languageName, sharedWords, tell, tellAddress, tellServer, type Situation } from "./status.ts";
 
 const waiting: Situation = {
   phase: "waiting",
@@ -11,6 +11,7 @@ const waiting: Situation = {
   relaxed: [],
   trouble: null,
   common: null,
+  addressHidden: "no",
   strangerCameraOn: true,
 };
 
@@ -26,10 +27,40 @@ test("every relaxed preference is told, and being alone as well", () => {
   expect(tell({ ...waiting, online: null }).lines).toEqual([]);
 });
 
-test("no way through is told in every phase", () => {
-  for (const phase of ["connecting", "talking", "waiting"] as const) {
-    expect(tell({ ...waiting, phase, trouble: "noWayThrough" }).title).toBe(words.trouble.noWayThrough);
-  }
+test.each(Object.keys(words.trouble.failed) as (keyof typeof words.trouble.failed)[])(
+  "a call that failed (%s) says what happened and what helps, in every phase",
+  (trouble) => {
+    for (const phase of ["connecting", "talking", "waiting"] as const)
+      expect(tell({ ...waiting, phase, trouble })).toEqual(words.trouble.failed[trouble]);
+    expect(words.trouble.failed[trouble].lines.length).toBeGreaterThan(0);
+  },
+);
+
+test("who hides their address reads that this leaves fewer ways", () => {
+  const { lines } = tell({ ...waiting, trouble: "noWayThrough", addressHidden: "byVisitor" });
+  expect(lines.at(-1)).toBe(words.trouble.hidden);
+});
+
+test("a server that is away says what becomes of a call, and after a while whose network it may be", () => {
+  const away = (attempt: number) => ({ state: "reconnecting", attempt }) as const;
+  expect(tellServer({ state: "open" }, "home")).toBeNull();
+  expect(tellServer(away(1), "talking")).toBe(words.server.callGoesOn);
+  expect(tellServer(away(1), "connecting")).toBe(words.server.callWaits);
+  expect(tellServer(away(3), "home")).toBe(words.server.reconnecting);
+  expect(tellServer(away(4), "waiting")).toBe(words.server.stillAway);
+});
+
+test.each([
+  ["no", true, words.address.hint, false, false],
+  ["no", null, words.address.hint, false, false],
+  ["no", false, words.address.cannot, true, false],
+  ["byVisitor", true, words.address.hint, false, false],
+  ["byVisitor", null, words.address.hint, false, false],
+  ["byVisitor", false, words.address.lacking, false, true],
+  ["byPlace", true, words.address.byPlace, true, false],
+  ["byPlace", false, words.address.lackingByPlace, true, true],
+] as const)("an address hidden %s, relay offered %s", (hidden, offered, hint, locked, lacking) => {
+  expect(tellAddress(hidden, offered)).toEqual({ hint, locked, lacking });
 });
 
 test("a stranger without a picture is told of, and only where pictures belong", () => {

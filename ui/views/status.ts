@@ -1,5 +1,5 @@
 import { words } from "../locales/en.ts";
-import type { CallTrouble, MediaState, Phase } from "../model/state.ts";
+import type { AddressHidden, CallTrouble, Failure, MediaState, Phase, ServerLink } from "../model/state.ts";
 import type { Common, EndReason, Mode, Relaxation } from "../../src/protocol/messages.ts";
 
 /** What the sentences below depend on. */
@@ -11,6 +11,7 @@ export interface Situation {
   ended: EndReason | null;
   relaxed: readonly Relaxation[];
   trouble: CallTrouble | null;
+  addressHidden: AddressHidden;
   common: Common | null;
   strangerCameraOn: boolean;
 }
@@ -22,8 +23,11 @@ export interface Telling {
 
 /** Where the visitor is and what happens next: shown large while there is no picture, and read to screen readers. */
 export function tell(s: Situation): Telling {
-  if (s.trouble === "noWayThrough")
-    return { title: words.trouble.noWayThrough, lines: [words.trouble.noWayThroughHint] };
+  if (isFailure(s.trouble)) {
+    const { title, lines } = words.trouble.failed[s.trouble];
+    const hidden = s.trouble === "noWayThrough" && s.addressHidden !== "no";
+    return { title, lines: hidden ? [...lines, words.trouble.hidden] : lines };
+  }
   switch (s.phase) {
     case "home":
       return { title: "", lines: [] };
@@ -45,6 +49,38 @@ export function tell(s: Situation): Telling {
         return { title: words.stage.cameraOff, lines: [words.stage.cameraOffHint] };
       return { title: words.stage.talking, lines: sharedWords(s.common) };
   }
+}
+
+export function isFailure(trouble: CallTrouble | null): trouble is Failure {
+  return trouble !== null && trouble in words.trouble.failed;
+}
+
+/** After so many attempts it may well be the visitor's own network. */
+const MANY_ATTEMPTS = 4;
+
+/** That the server is away, and what that means for a call; null when it is not. */
+export function tellServer(link: ServerLink, phase: Phase): string | null {
+  if (link.state !== "reconnecting") return null;
+  if (phase === "talking") return words.server.callGoesOn;
+  if (phase === "connecting") return words.server.callWaits;
+  return link.attempt < MANY_ATTEMPTS ? words.server.reconnecting : words.server.stillAway;
+}
+
+export interface AddressTelling {
+  hint: string;
+  /** Whether there is nothing to choose. */
+  locked: boolean;
+  /** Whether no call can come about. */
+  lacking: boolean;
+}
+
+/** What it means that the address is hidden, or is not. `relayOffered` is null while nobody knows. */
+export function tellAddress(hidden: AddressHidden, relayOffered: boolean | null): AddressTelling {
+  const { byPlace, lackingByPlace, lacking, cannot, hint } = words.address;
+  const none = relayOffered === false;
+  if (hidden === "byPlace") return { hint: none ? lackingByPlace : byPlace, locked: true, lacking: none };
+  if (hidden === "byVisitor") return { hint: none ? lacking : hint, locked: false, lacking: none };
+  return { hint: none ? cannot : hint, locked: none, lacking: false };
 }
 
 /** What two people share, a sentence each; at most three interests are named. */

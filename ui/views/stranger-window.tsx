@@ -5,7 +5,7 @@ import { useStore } from "./context.ts";
 import { Figure, TONES } from "./figure.tsx";
 import { Picture } from "./picture.tsx";
 import { situation } from "./situation.ts";
-import { tell } from "./status.ts";
+import { isFailure, tell } from "./status.ts";
 
 /** A new face each time one has looked out and sunk away again. Steps that never repeat a look soon. */
 const another = (seed: number) => seed + 11;
@@ -15,7 +15,7 @@ export function StrangerWindow({ video }: { video: boolean }) {
   const [seed, setSeed] = useState(() => Math.floor(Math.random() * 1000));
   const phase = store.phase.value;
   const found = phase === "connecting" || phase === "talking";
-  const stuck = store.trouble.value === "noWayThrough";
+  const stuck = isFailure(store.trouble.value);
   const seen = video && phase === "talking" && store.strangerCameraOn.value && !stuck;
 
   useEffect(() => {
@@ -46,7 +46,14 @@ export function StrangerWindow({ video }: { video: boolean }) {
           <Figure seed={seed} />
         </div>
       </div>
-      {video && <Picture label={words.stage.stranger} stream={store.remoteStream.value} shown={seen} />}
+      {video && (
+        <Picture
+          label={words.stage.stranger}
+          stream={store.remoteStream.value}
+          shown={seen}
+          onFrame={() => store.pictureShown()}
+        />
+      )}
     </div>
   );
 }
