@@ -45,7 +45,7 @@ export const words = {
 
   address: {
     label: "Hide my address",
-    hint: "Nobody you meet learns your network address. Calls take this place’s relay instead of the direct way, and may be a little slower.",
+    hint: "Nobody you meet learns your network address: calls take this place’s relay. They may be a little slower.",
     byPlace:
       "This place hides everybody’s address: all calls take its relay, and nobody you meet learns yours.",
     cannot: "This place has no relay, so calls go directly and the two browsers know each other’s address.",

@@ -81,7 +81,7 @@ export function Stage() {
   const away = tellServer(store.server.value, phase);
   // In a call there is no room for the whole story, which the own window tells while waiting.
   const unseen = partnered && video && isMediaProblem(media) && !store.cameraOn.value ? media : null;
-  const shared = partnered ? sharedWords(store.common.value) : [];
+  const shared = partnered && !isFailure(store.trouble.value) ? sharedWords(store.common.value) : [];
 
   return (
     <main
