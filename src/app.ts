@@ -4,6 +4,7 @@ import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { realClock } from "./clock.ts";
 import type { Config } from "./config/options.ts";
+import { matchingRules, nodeRules } from "./config/rules.ts";
 import { keepAddonsIn } from "./embedded/addon.ts";
 import { privateDirectories } from "./embedded/extract.ts";
 import { pageFiles } from "./embedded/page-files.ts";
@@ -22,13 +23,11 @@ import { noLink } from "./links/no-link.ts";
 import { redisRegistry } from "./links/redis-registry.ts";
 import type { Registry } from "./links/registry.ts";
 import type { Logger } from "./log.ts";
-import { DEFAULT_RULES } from "./matching/rules.ts";
 import { RedisMatcher } from "./matching/redis-matcher.ts";
 import { readWish } from "./matching/wish.ts";
 import { redisReports } from "./moderation/reports.ts";
-import type { Ice, NodeRules } from "./node/contracts.ts";
+import type { Ice } from "./node/contracts.ts";
 import { Node } from "./node/node.ts";
-import { HEARTBEAT_MS, STATUS_MS } from "./protocol/limits.ts";
 import { withoutPassword } from "./redis/address.ts";
 import { connectRedis } from "./redis/client.ts";
 import type { RedisConnection } from "./redis/client.ts";
@@ -67,7 +66,6 @@ export interface Worker {
   scrape(): Promise<Scraped>;
 }
 
-const RENEW_MS = 1_000;
 const REDIS_TIMEOUT_MS = 10_000;
 /** A dead worker is waited for until its lease runs out, and somebody who cannot be reached not for ever. */
 const WORKER_READY_MS = 10_000;
@@ -120,19 +118,10 @@ export async function run(
     }
 
     const id = randomBytes(9).toString("base64url");
-    const rules = nodeRules(config);
     const matcher = new RedisMatcher({
       redis,
       prefix: PREFIX,
-      rules: {
-        ...DEFAULT_RULES,
-        grace: rules.grace,
-        interestsAfter: config.matching.interests_after,
-        languagesAfter: config.matching.languages_after,
-        recentAfter: config.matching.recent_after,
-        recentFor: config.matching.recent_for,
-        blockFor: config.matching.block_for,
-      },
+      rules: matchingRules(config),
     });
     const metrics = createMetrics(() => node.numbers());
     const link =
@@ -160,7 +149,7 @@ export async function run(
       random: randomBytes,
       wallClock: Date.now,
       readWish,
-      rules,
+      rules: nodeRules(config),
       settings: { name: config.page.name },
     });
     undo.push(() => node.drain(0));
@@ -324,27 +313,6 @@ async function openHttpsFor(
   });
   if (https) undo.push(() => https.certificates.stop());
   return https;
-}
-
-function nodeRules(config: Config): NodeRules {
-  const rate = ({ burst, per_second }: { burst: number; per_second: number }) => ({
-    burst,
-    perSecond: per_second,
-  });
-  const { find, signal, other, address_connections, address_sessions, address_finds } = config.limits;
-  return {
-    grace: config.session.grace,
-    maxSessions: config.session.max,
-    heartbeat: HEARTBEAT_MS,
-    status: STATUS_MS,
-    renew: RENEW_MS,
-    rates: { find: rate(find), signal: rate(signal), other: rate(other) },
-    addressRates: {
-      connections: rate(address_connections),
-      sessions: rate(address_sessions),
-      finds: rate(address_finds),
-    },
-  };
 }
 
 /** The servers that the operator names, the same for everybody. */

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { MAX_OFFER_BYTES, MAX_SIGNAL_BYTES } from "./limits.ts";
 import { parse } from "./parse.ts";
+
+const EMPTY_SDP = '{"sdp":""}'.length;
 
 const error = (value: unknown) => {
   const parsed = parse(typeof value === "string" ? value : JSON.stringify(value));
@@ -42,12 +43,12 @@ test.each([
   [{ type: "find", mode: "text", languages: ["en", "de", "fr", "es", "it", "pt"] }, "languages"],
   [{ type: "find", mode: "text", strict: "yes" }, "strict"],
   [{ type: "find", mode: "text", offer: 7 }, "offer"],
-  [{ type: "find", mode: "text", offer: "x".repeat(MAX_OFFER_BYTES + 1) }, "offer"],
-  [{ type: "find", mode: "text", offer: "é".repeat(MAX_OFFER_BYTES / 2 + 1) }, "offer"],
+  [{ type: "find", mode: "text", offer: "x".repeat(32_769) }, "offer"],
+  [{ type: "find", mode: "text", offer: "é".repeat(16_385) }, "offer"],
   [{ type: "signal", data: {} }, "pair"],
   [{ type: "signal", pair: "p" }, "data"],
   [{ type: "signal", pair: "p", data: [] }, "data"],
-  [{ type: "signal", pair: "p", data: { sdp: "x".repeat(MAX_SIGNAL_BYTES) } }, "data"],
+  [{ type: "signal", pair: "p", data: { sdp: "x".repeat(32_769 - EMPTY_SDP) } }, "data"],
   [{ type: "block" }, "pair"],
   [{ type: "report", pair: "p", reason: "ugly" }, "reason"],
   [{ type: "report", pair: "p", reason: "spam", details: "x".repeat(501) }, "details"],
@@ -90,7 +91,9 @@ test("everything the contract allows is accepted as it came", () => {
       strict: true,
       offer: "v=0",
     },
-    { type: "signal", pair: "p", data: { sdp: "x".repeat(MAX_SIGNAL_BYTES - 20) } },
+    { type: "signal", pair: "p", data: { sdp: "x".repeat(32_768 - EMPTY_SDP) } },
+    { type: "find", mode: "text", offer: "x".repeat(32_768) },
+    { type: "find", mode: "text", offer: "é".repeat(16_384) },
     { type: "report", pair: "p", reason: "minor", details: "x".repeat(500) },
     { type: "block", pair: "p" },
     { type: "quality", pair: "p", outcome: "abandoned" },

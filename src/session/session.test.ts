@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-import { REPORT_AFTER_END_MS } from "../protocol/limits.ts";
 import {
   answerer,
   bytes,
@@ -262,7 +261,7 @@ test("the last pair can be reported for five minutes, and the pair that came aft
     .finds()
     .outcome(matched("p2", {}, "p1"))
     .hears({ type: "confirmed", pair: "p2" });
-  me.passes(REPORT_AFTER_END_MS).says(REPORT);
+  me.passes(300_000).says(REPORT);
   expect(me.calls).toMatchObject([{ name: "block", pair: "p1" }]);
   expect(me.state).toMatchObject({ name: "paired", match: { pair: "p2" } });
   me.answered({ name: "block", blocked: { partnerDevice: "d" } });
@@ -272,7 +271,7 @@ test("the last pair can be reported for five minutes, and the pair that came aft
 
 test("after five minutes, or of any other pair, a report is an error", () => {
   const me = answerer().says({ type: "leave" }).answered({ name: "leave" });
-  me.passes(REPORT_AFTER_END_MS + 1).says(REPORT);
+  me.passes(300_001).says(REPORT);
   expect(me.sent).toMatchObject([{ type: "error", code: "not_paired" }]);
   expect(me.calls).toEqual([]);
   expect(offerer().says({ ...REPORT, pair: "p0" }).sent).toMatchObject([{ code: "no_such_pair" }]);
