@@ -141,6 +141,7 @@ export async function run(
       matcher,
       link,
       registry: kind === "serve" && share ? ofThisRun(registry, share) : registry,
+      store: redis,
       ice: staticIce(config),
       reports: redisReports(redis, PREFIX),
       metrics,

@@ -48,6 +48,7 @@ async function chatrandom(): Promise<number> {
     matcher: new RedisMatcher({ redis, prefix: "bench:", rules: { ...DEFAULT_RULES, recentAfter: 0 } }),
     link,
     registry: redisRegistry(redis, "bench:"),
+    store: redis,
     ice: { policy: "all", servers: () => [{ urls: ["stun:stun.example:3478"] }] },
     reports: redisReports(redis, "bench:"),
     metrics,

@@ -38,6 +38,12 @@ export interface Reports {
   add(report: StoredReport): Promise<void>;
 }
 
+/** The store that the nodes share, as far as readiness is concerned. */
+export interface Store {
+  /** Whether it can be asked now. */
+  readonly ready: boolean;
+}
+
 export type Refusal =
   | "rate_limited"
   | "invalid_message"
@@ -86,6 +92,7 @@ export interface NodeParts {
   matcher: Matcher;
   link: Link;
   registry: Registry;
+  store: Store;
   ice: Ice;
   reports: Reports;
   metrics: NodeMetrics;

@@ -43,6 +43,7 @@ async function start(more: Partial<NodeParts> = {}) {
     matcher: matcher as unknown as Matcher,
     link: noLink("n"),
     registry: { announce: async () => {}, look: async () => [], remove: async () => {} },
+    store: { ready: true },
     ice: { policy: "all", servers: () => [] },
     reports: { add: async () => {} },
     metrics,

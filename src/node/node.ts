@@ -76,7 +76,8 @@ export class Node implements ConnectionOwner, LinkEvents {
   notReady(): string[] {
     const reasons: string[] = [];
     if (this.#draining) reasons.push("draining");
-    if (!this.#lease.isHeld) reasons.push("redis");
+    // A find is turned away as soon as the connection is gone; the lease tells it up to a second later, or not at all.
+    if (!this.#parts.store.ready || !this.#lease.isHeld) reasons.push("redis");
     const silent = this.#parts.link.silentPeers();
     if (silent.length > 0) reasons.push(`links: ${silent.join(", ")}`);
     return reasons;

@@ -259,6 +259,7 @@ export class Place {
       matcher: this.#counted(this.#matcherOn(redis)),
       link,
       registry: this.#counted(redisRegistry(redis, this.prefix, card)),
+      store: redis,
       ice: { policy: "all", servers: () => [{ urls: ["stun:stun.example:3478"] }] },
       reports: this.#counted(redisReports(redis, this.prefix)),
       metrics,

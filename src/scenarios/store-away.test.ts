@@ -65,6 +65,15 @@ describe.each([1, 3])("on %i nodes", (nodes) => {
     expect(await readiness()).toEqual(all([200, { ready: true, reasons: [] }]));
   });
 
+  test("readyz tells a Redis that is away for a moment at once, between two renewals of the lease", async () => {
+    await open({ nodes });
+    await redis.stop();
+    await place.until(() => place.nodes.every((node) => !node.redis.ready));
+    expect(await readiness()).toEqual(all([503, { ready: false, reasons: ["redis"] }]));
+    await bringStoreBack();
+    expect(await readiness()).toEqual(all([200, { ready: true, reasons: [] }]));
+  });
+
   test("pairs and signals go on while Redis is away, and after it came back empty", async () => {
     await open({ nodes });
     const [alice, bob, pair] = await place.pair();

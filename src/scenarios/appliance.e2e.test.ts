@@ -1,0 +1,103 @@
+/** The executable as visitors live it: what the operator asked for, and the death of its Redis. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { Appliance } from "../../ui/e2e/appliance.ts";
+import { startAppliance } from "../../ui/e2e/appliance.ts";
+import type { Hello } from "../protocol/messages.ts";
+import { Visitor } from "./visitor.ts";
+
+let folder: string;
+let running: Appliance[];
+let visitors: Visitor[];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "chatrandom-appliance-"));
+  [running, visitors] = [[], []];
+});
+afterEach(async () => {
+  for (const { socket } of visitors) socket.terminate();
+  for (const appliance of running) await appliance.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Always on the same data directory. */
+async function serve(...args: string[]): Promise<Appliance> {
+  const appliance = await startAppliance({ dataDir: join(folder, "data"), args });
+  running.push(appliance);
+  return appliance;
+}
+
+async function visit({ url }: Appliance, hello: Omit<Hello, "type"> = {}): Promise<Visitor> {
+  const visitor = await Visitor.connect(new URL("/ws", url.replace("http", "ws")).href);
+  visitors.push(visitor);
+  await visitor.hello(hello);
+  return visitor;
+}
+
+/** Two visitors in a pair. */
+async function pair(appliance: Appliance, one = "one", other = "other"): Promise<[Visitor, Visitor, string]> {
+  const both = [await visit(appliance, { device: one }), await visit(appliance, { device: other })] as const;
+  both[0].find();
+  await both[0].next("waiting");
+  both[1].find();
+  const { pair } = await both[1].next("matched");
+  expect(await both[0].next("matched")).toMatchObject({ pair });
+  return [...both, pair];
+}
+
+async function expectSignals(alice: Visitor, bob: Visitor, pair: string): Promise<void> {
+  for (const [from, to] of [
+    [alice, bob],
+    [bob, alice],
+  ] as const) {
+    const data = { n: Math.random() };
+    from.send({ type: "signal", pair, data });
+    expect(await to.eventually("signal")).toEqual({ type: "signal", pair, data });
+  }
+}
+
+const readiness = async ({ url }: Appliance) => (await fetch(new URL("/readyz", url))).status;
+
+/** The processes that its Redis had, the last one runs now. */
+const redisProcesses = (appliance: Appliance): number[] =>
+  appliance
+    .log()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { msg: string; pid: number })
+    .filter(({ msg }) => msg === "the embedded Redis is up")
+    .map(({ pid }) => pid);
+
+test("what the operator says of limits and of matching holds", async () => {
+  const appliance = await serve(
+    "--limits-find-burst=1",
+    "--limits-find-per-second=0.001",
+    "--matching-interests-after=0s",
+  );
+  const alice = await visit(appliance);
+  alice.find({ interests: ["chess"] });
+  expect(await alice.next("waiting")).toMatchObject({ relaxed: ["interests"] });
+  alice.find();
+  expect(await alice.next("error")).toMatchObject({ code: "rate_limited" });
+});
+
+test("readyz tells a death of Redis that is over at once, and a pair goes on meanwhile", async () => {
+  const appliance = await serve();
+  const [alice, bob, id] = await pair(appliance);
+  const [redis] = redisProcesses(appliance);
+  process.kill(redis!, "SIGKILL");
+  await vi.waitUntil(
+    async () => {
+      if ((await readiness(appliance)) === 503) return true;
+      if (redisProcesses(appliance).length > 1) throw new Error("Redis was back before readyz said a word");
+      return false;
+    },
+    { timeout: 10_000, interval: 1 },
+  );
+  await expectSignals(alice, bob, id);
+  await vi.waitUntil(async () => (await readiness(appliance)) === 200, { timeout: 20_000, interval: 10 });
+  expect(redisProcesses(appliance)).toHaveLength(2);
+  await expectSignals(alice, bob, id);
+  bob.find();
+  expect(await alice.eventually("ended")).toEqual({ type: "ended", pair: id, reason: "next" });
+});
