@@ -1,4 +1,4 @@
-/** The executable as visitors live it: what the operator asked for, and the death of its Redis. */
+/** The executable as visitors live it: what the operator asked for, the death of its Redis, and a restart. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -100,4 +100,40 @@ test("readyz tells a death of Redis that is over at once, and a pair goes on mea
   await expectSignals(alice, bob, id);
   bob.find();
   expect(await alice.eventually("ended")).toEqual({ type: "ended", pair: id, reason: "next" });
+});
+
+test("S3: a pair that lived through a restart goes on", async () => {
+  const before = await serve();
+  const [alice, bob, id] = await pair(before);
+  expect(await before.stop()).toBe(0);
+  const after = await serve();
+  const both = [
+    await visit(after, { resume: alice.welcome.resume }),
+    await visit(after, { resume: bob.welcome.resume }),
+  ] as const;
+  for (const { welcome } of both) expect(welcome).toMatchObject({ resumed: true, state: "paired", pair: id });
+  await expectSignals(...both, id);
+});
+
+test("M3: a block outlives a restart", async () => {
+  // Nobody is kept apart for having met.
+  const never = ["--matching-recent-for=0s", "--matching-recent-after=0s"];
+  const before = await serve(...never);
+  const [alice, , id] = await pair(before, "alice", "bob");
+  await pair(before, "carol", "dave");
+  alice.send({ type: "block", pair: id });
+  await alice.heard();
+  expect(await before.stop()).toBe(0);
+
+  const after = await serve(...never);
+  await pair(after, "carol", "dave");
+  const [alone, blocked] = [await visit(after, { device: "alice" }), await visit(after, { device: "bob" })];
+  alone.find();
+  await alone.next("waiting");
+  blocked.find();
+  await blocked.next("waiting");
+  const eve = await visit(after, { device: "eve" });
+  eve.find();
+  expect(await alone.next("matched")).toMatchObject({ pair: (await eve.next("matched")).pair });
+  await blocked.nothing();
 });
