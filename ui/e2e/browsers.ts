@@ -2,8 +2,8 @@
 import { chromium, firefox } from "playwright-core";
 import type { Browser } from "playwright-core";
 
-/** Debian's Chromium. As root, as in a container, it runs only without its sandbox. */
-export const launchChromium = (): Promise<Browser> =>
+/** Debian's Chromium. As root, as in a container, it runs only without its sandbox. `more` are further arguments. */
+export const launchChromium = (...more: string[]): Promise<Browser> =>
   chromium.launch({
     executablePath: "/usr/bin/chromium",
     args: [
@@ -18,6 +18,7 @@ export const launchChromium = (): Promise<Browser> =>
       "--use-fake-ui-for-media-stream",
       "--allow-loopback-in-peer-connection",
       "--autoplay-policy=no-user-gesture-required",
+      ...more,
     ],
   });
 

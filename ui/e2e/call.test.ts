@@ -1,6 +1,8 @@
-import { networkInterfaces } from "node:os";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Browser } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { startAppliance } from "./appliance.ts";
 import type { Appliance } from "./appliance.ts";
 import { launchChromium, launchFirefox } from "./browsers.ts";
@@ -10,12 +12,16 @@ import type { VisitorOptions } from "./visitor.ts";
 let appliance: Appliance;
 let chromium: Browser;
 const visitors: Visitor[] = [];
+/** What visitors have said and what opens their sessions. */
+const secrets = new Set<string>();
 
 beforeAll(async () => {
   [appliance, chromium] = await Promise.all([startAppliance(), launchChromium()]);
 });
 afterEach(async () => {
   const complaints = visitors.flatMap((visitor) => visitor.complaints);
+  for (const visitor of visitors)
+    for (const secret of [...visitor.said, ...(await visitor.tokens())]) secrets.add(secret);
   await Promise.all(visitors.splice(0).map((visitor) => visitor.close()));
   expect(complaints).toEqual([]);
   // The sessions of closed pages end after the grace; a test of its own must not meet them, and cannot: absent
@@ -90,12 +96,81 @@ test("S3: a reload goes on with the same partner", async () => {
   expect(await appliance.metric("chatrandom_matches_total")).toBe(matches);
 });
 
+test("one sees oneself; Mute and Camera off are what the stranger hears and sees, and they end", async () => {
+  const red = await visit({ color: "red" });
+  const green = await visit({ color: "green" });
+  await red.start();
+  await expect.poll(() => red.seesOwn(), POLL).toBe("red");
+  await green.start();
+  await Promise.all([red.meets(green), green.meets(red)]);
+  expect(await red.seesOwn()).toBe("red");
+
+  await red.button("Mute").click();
+  await expect.poll(() => green.heard(), POLL).toBeNull();
+  expect(await green.seen()).toBe("red");
+  await green.seesMovement();
+  await red.button("Unmute").click();
+  await green.meets(red);
+
+  await red.button("Camera off").click();
+  await green.page.getByText("Their camera is off").first().waitFor();
+  await expect.poll(() => green.seen(), POLL).toBeNull();
+  await expect.poll(() => red.seesOwn(), POLL).toBeNull();
+  await expect.poll(() => green.heard(), POLL).toBe("red");
+  await red.meets(green);
+  await red.button("Camera on").click();
+  await green.meets(red);
+  await expect.poll(() => red.seesOwn(), POLL).toBe("red");
+});
+
+test("a server that is lost is told, the call goes on, and so does everything when it is back", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "chatrandom-e2e-"));
+  let own = await startAppliance({ dataDir: folder });
+  try {
+    const [red, green, blue] = [
+      await Visitor.open(chromium, own.url, { color: "red" }),
+      await Visitor.open(chromium, own.url, { color: "green" }),
+      await Visitor.open(chromium, own.url, { color: "blue" }),
+    ];
+    visitors.push(red, green, blue);
+    await red.start();
+    await green.start();
+    await Promise.all([red.meets(green), green.meets(red)]);
+    await blue.start();
+    await blue.page.getByText("Looking for somebody…").first().waitFor();
+
+    expect(await own.stop()).toBe(0);
+    const goesOn = red.page.getByText("Server out of reach, your call goes on.");
+    const tryingAgain = blue.page.getByText("The server is out of reach. Trying again…");
+    await goesOn.waitFor();
+    await tryingAgain.waitFor();
+    await Promise.all([red.meets(green), green.meets(red)]);
+    await red.say("without a server");
+    await green.hears("without a server");
+
+    own = await startAppliance({ dataDir: folder, port: own.port });
+    await goesOn.waitFor({ state: "detached" });
+    await tryingAgain.waitFor({ state: "detached" });
+    await green.next();
+    await Promise.all([green.meets(blue), blue.meets(green)]);
+  } finally {
+    await own.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
 test("text chat works without a camera, and the page says what to do", async () => {
   const red = await visit({ color: "red", camera: "denied" });
   const green = await visit({ color: "green", camera: "missing" });
-  for (const visitor of [red, green]) {
+  for (const [visitor, title, step] of [
+    [red, "The camera is blocked", "Set Camera and Microphone to “Allow”."],
+    [green, "No camera found", "Plug one in, or switch it on."],
+  ] as const) {
     await visitor.start();
-    await visitor.page.getByRole("button", { name: /text/i }).first().click();
+    await visitor.page.getByRole("heading", { name: title }).waitFor();
+    await visitor.page.getByText(step).waitFor();
+    await visitor.button("Try again").waitFor();
+    await visitor.button("Text chat instead").click();
   }
   await red.page.getByRole("textbox", { name: "Message" }).waitFor();
   await expect.poll(() => red.page.getByRole("textbox", { name: "Message" }).isEnabled(), POLL).toBe(true);
@@ -104,17 +179,18 @@ test("text chat works without a camera, and the page says what to do", async () 
 });
 
 test("a page that is not on https says so", async () => {
-  const network = Object.values(networkInterfaces())
-    .flat()
-    .find((address) => address && !address.internal && address.family === "IPv4");
-  // A machine with loopback only has no insecure address to try.
-  if (!network) return;
   const plain = await startAppliance({ args: ["--tls", "off"] });
+  // A name that leads here: to a browser it is any other machine, also where there is loopback only.
+  const elsewhere = await launchChromium("--host-resolver-rules=MAP plain.example 127.0.0.1");
+  onTestFinished(() => elsewhere.close());
   try {
-    const visitor = await Visitor.open(chromium, `http://${network.address}:${plain.port}/`);
+    const visitor = await Visitor.open(elsewhere, `http://plain.example:${plain.port}/`);
     visitors.push(visitor);
     await visitor.start();
-    await visitor.page.getByText(/https/i).first().waitFor();
+    await visitor.page.getByRole("heading", { name: "This address is not secure" }).waitFor();
+    const secure = visitor.page.getByRole("link", { name: "Open with https" });
+    expect(await secure.getAttribute("href")).toBe(`https://plain.example:${plain.port}/`);
+    await visitor.button("Text chat instead").waitFor();
   } finally {
     await plain.stop();
   }
@@ -136,4 +212,14 @@ describe("Firefox", () => {
     await fox.say("from the fox");
     await chrome.hears("from the fox");
   });
+});
+
+// The last of all: it reads what the tests above have left in the log.
+test("the log of all this holds no word of a conversation, no token and no visitor's address", () => {
+  const log = appliance.log();
+  expect(log).toContain('"msg":"ready"');
+  expect(secrets).toContain("hello from red");
+  expect([...secrets].filter((secret) => secret.length >= 32).length).toBeGreaterThan(10);
+  for (const secret of secrets) expect(log).not.toContain(secret);
+  expect(log).not.toMatch(/\b\d+\.\d+\.\d+\.\d+\b|::1|::ffff:/);
 });

@@ -12,13 +12,18 @@ export const COLORS = {
 } as const;
 export type Color = keyof typeof COLORS;
 
+type Rgb = [number, number, number];
+
 /** What the page shows and plays of the stranger at one moment. */
 interface Sample {
-  rgb: [number, number, number];
+  rgb: Rgb;
+  /** Whether the picture is on the screen, and not behind what stands for a camera that is off. */
+  shown: boolean;
   /** Where the bar is, from 0 to 1. */
   bar: number;
-  /** Decoded so far by the connection that is up. */
+  /** Decoded so far by the connection that is up: pictures, and moments of sound that were not made up for lost ones. */
   frames: number;
+  samples: number;
   /** The loudest frequency in Hz; 0 when there is silence. */
   tone: number;
 }
@@ -35,6 +40,8 @@ export class Visitor {
   readonly color: Color;
   /** What the page complained about: uncaught errors, and what its Content-Security-Policy stopped. */
   readonly complaints: string[] = [];
+  /** What the visitor has written. */
+  readonly said: string[] = [];
   readonly #context: BrowserContext;
 
   private constructor(context: BrowserContext, page: Page, color: Color) {
@@ -75,6 +82,7 @@ export class Visitor {
   }
 
   async say(text: string): Promise<void> {
+    this.said.push(text);
     await this.page.getByRole("textbox", { name: "Message" }).fill(text);
     await this.button("Send").click();
   }
@@ -86,7 +94,7 @@ export class Visitor {
   /** The colour of the stranger's picture, null while there is none. */
   async seen(): Promise<Color | null> {
     const sample = await this.sample();
-    return sample && sample.frames > 0 ? nearest(sample.rgb) : null;
+    return sample && sample.shown && sample.frames > 0 ? nearest(sample.rgb) : null;
   }
 
   /** The voice of the stranger, null while there is silence. */
@@ -100,6 +108,22 @@ export class Visitor {
     return this.page.evaluate(sampleStranger);
   }
 
+  /** The colour of the visitor's own picture, null while it is not shown. */
+  async seesOwn(): Promise<Color | null> {
+    const rgb = await this.page.evaluate(sampleOwn);
+    return rgb && nearest(rgb);
+  }
+
+  /** What only this visitor and the server know: the tokens that open a session and tell a browser. */
+  async tokens(): Promise<string[]> {
+    const device = "chatrandom.device";
+    const [resumes, kept] = await this.page.evaluate(
+      (key) => [(window as unknown as Probed).resumes, localStorage.getItem(key)] as const,
+      device,
+    );
+    return kept === null ? resumes : [...resumes, JSON.parse(kept) as string];
+  }
+
   /** Waits until this visitor sees and hears `other`, moving. */
   async meets(other: Visitor): Promise<void> {
     await until(
@@ -108,6 +132,17 @@ export class Visitor {
       `${this.color} sees and hears ${other.color}`,
     );
     await this.seesMovement();
+    await this.hearsOn();
+  }
+
+  /** Waits until more sound was decoded. */
+  async hearsOn(): Promise<void> {
+    const before = await this.sample();
+    await until(
+      () => this.sample(),
+      (now) => now !== null && now.samples > (before?.samples ?? 0),
+      `${this.color} hears on`,
+    );
   }
 
   /** Waits until more frames were decoded and the bar stands elsewhere. */
@@ -170,20 +205,26 @@ function nearest([r, g, b]: readonly [number, number, number]): Color | null {
 /** What the tests see of a page beyond its surface. */
 interface Probed {
   sockets: WebSocket[];
+  resumes: string[];
   peerConnections: RTCPeerConnection[];
   ears?: { stream: MediaStream; context: AudioContext; analyser: AnalyserNode };
 }
 
-// The two functions below run in the page.
+// The functions below run in the page.
 
 function identity({ rgb, tone, camera }: { rgb: readonly number[]; tone: number; camera: string }): void {
   const page = window as unknown as Probed;
   page.sockets = [];
+  page.resumes = [];
   page.peerConnections = [];
   window.WebSocket = new Proxy(window.WebSocket, {
     construct(target, args) {
       const socket = Reflect.construct(target, args) as WebSocket;
       page.sockets.push(socket);
+      socket.addEventListener("message", ({ data }) => {
+        const { resume } = JSON.parse(data as string) as { resume?: string };
+        if (resume !== undefined) page.resumes.push(resume);
+      });
       return socket;
     },
   });
@@ -228,6 +269,17 @@ function identity({ rgb, tone, camera }: { rgb: readonly number[]; tone: number;
   };
 }
 
+function sampleOwn(): Rgb | null {
+  const video = document.querySelector<HTMLVideoElement>('video[aria-label="You"]');
+  if (!video?.videoWidth || !video.checkVisibility({ opacityProperty: true })) return null;
+  const canvas = document.createElement("canvas");
+  canvas.width = 64;
+  canvas.height = 48;
+  const draw = canvas.getContext("2d", { willReadFrequently: true })!;
+  draw.drawImage(video, 0, 0, 64, 48);
+  return Array.from(draw.getImageData(32, 8, 1, 1).data.subarray(0, 3)) as Rgb;
+}
+
 async function sampleStranger(): Promise<Sample | null> {
   const video = document.querySelector<HTMLVideoElement>('video[aria-label="Stranger"]');
   const stream = video?.srcObject as MediaStream | null | undefined;
@@ -237,8 +289,7 @@ async function sampleStranger(): Promise<Sample | null> {
   canvas.height = 48;
   const draw = canvas.getContext("2d", { willReadFrequently: true })!;
   if (video.videoWidth > 0) draw.drawImage(video, 0, 0, 64, 48);
-  const at = (x: number, y: number) =>
-    Array.from(draw.getImageData(x, y, 1, 1).data.subarray(0, 3)) as [number, number, number];
+  const at = (x: number, y: number) => Array.from(draw.getImageData(x, y, 1, 1).data.subarray(0, 3)) as Rgb;
   let bar = 0;
   let brightest = -1;
   for (let x = 0; x < 64; x += 1) {
@@ -267,10 +318,14 @@ async function sampleStranger(): Promise<Sample | null> {
 
   // Firefox counts no frames of a live stream in getVideoPlaybackQuality; the connection's own numbers are exact.
   let frames = 0;
+  let samples = 0;
   const connection = page.peerConnections.findLast((each) => each.connectionState === "connected");
   for (const report of (await connection?.getStats())?.values() ?? []) {
-    if (report.type === "inbound-rtp" && report.kind === "video")
-      frames += (report.framesDecoded as number) ?? 0;
+    if (report.type !== "inbound-rtp") continue;
+    if (report.kind === "video") frames += (report.framesDecoded as number) ?? 0;
+    else
+      samples += ((report.totalSamplesReceived as number) ?? 0) - ((report.concealedSamples as number) ?? 0);
   }
-  return { rgb: at(32, 8), bar, frames, tone };
+  const shown = video.checkVisibility({ opacityProperty: true });
+  return { rgb: at(32, 8), shown, bar, frames, samples, tone };
 }
