@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { REPORT_AFTER_END_MS } from "../protocol/limits.ts";
 import {
   answerer,
   bytes,
