@@ -2,7 +2,7 @@
  * Builds `dist/chatrandom`, the executable, and on the way `dist/server/chatrandom.cjs`, which runs the same from disk.
  * Each step is done again only when something that went into it has changed.
  */
-import { copyFileSync, existsSync, mkdirSync, readdirSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync } from "node:fs";
 import { join, relative } from "node:path";
 import { executable, executableFile } from "./build/executable.ts";
 import { libraries } from "./build/libraries.ts";
@@ -38,11 +38,7 @@ if (!process.execPath.startsWith(join(root, "node_modules/"))) {
 if (!existsSync(zeromqAddon))
   throw new Error(`${zeromqAddon} is missing: the executable can be built on Linux`);
 
-const hasRelay = existsSync(join(root, "src/relay")) && readdirSync(join(root, "src/relay")).length > 0;
-const programs = [valkey, ...(hasRelay ? [coturn] : [])].map((program) => ({
-  ...obtain(program),
-  name: program.name,
-}));
+const programs = [valkey, coturn].map((program) => ({ ...obtain(program), name: program.name }));
 for (const { name, path } of programs) await run(copy(`programs/${name}`, path));
 await run(copy("zeromq.node", zeromqAddon));
 await run(licences(Object.fromEntries(programs.map(({ name, licence }) => [name, licence]))));

@@ -1,7 +1,15 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { obtain, type NativeProgram } from "./program.ts";
 
 const doc = (name: string) => `/usr/share/doc/${name}/copyright`;
+
+/**
+ * What the relay needs and coturn does not have: a port for the PROXY protocol beside the ordinary one for TCP, and only
+ * on loopback; and relaying to our own addresses at the ports of other allocations and at no other.
+ */
+const patch = fileURLToPath(new URL("coturn.patch", import.meta.url));
 
 /** The embedded STUN and TURN server: coturn, static, without databases, metrics and SCTP, 5.6 MB. */
 export const coturn: NativeProgram = {
@@ -9,10 +17,12 @@ export const coturn: NativeProgram = {
   override: "CHATRANDOM_TURN_SERVER",
   source: "coturn",
   packages: ["libevent-dev", "libssl-dev", "zlib1g-dev", "pkg-config"],
-  onPath: ["turnserver"],
-  recipe: "coturn.ts",
+  // One from elsewhere lacks the patch: its port for the PROXY protocol would be open to everybody.
+  onPath: [],
+  recipe: ["coturn.ts", "coturn.patch"],
   compiler: "gcc",
   build({ source, endWithParent, run, jobs }) {
+    run("patch", ["-p1", "--forward", "--fuzz=0", `--input=${patch}`]);
     const without = ["PROMETHEUS", "SQLITE", "PQ", "MYSQL", "MONGO", "HIREDIS", "SYSTEMD", "SCTP"];
     run("./configure", [], Object.fromEntries(without.map((part) => [`TURN_NO_${part}`, "1"])));
     const libraries =
@@ -25,7 +35,8 @@ export const coturn: NativeProgram = {
     return join(source.directory, "bin/turnserver");
   },
   licences: ({ directory }) => [
-    join(directory, "debian/copyright"),
+    // Debian's has all of them; without its part there is upstream's own.
+    join(directory, existsSync(join(directory, "debian/copyright")) ? "debian/copyright" : "LICENSE"),
     ...["libevent-dev", "libssl-dev", "zlib1g-dev", "libc6-dev"].map(doc),
   ],
 };

@@ -29,8 +29,8 @@ export interface NativeProgram {
   packages: readonly string[];
   /** Names to look for on PATH when it cannot be built. */
   onPath: readonly string[];
-  /** The recipe's own file: its text is part of what the cache is keyed by. */
-  recipe: string;
+  /** The recipe's own files: their texts are part of what the cache is keyed by. */
+  recipe: readonly string[];
   /** The compiler, which also compiles the part that ends the program with its parent. */
   compiler: string;
   /** Builds it; returns the path of the (unstripped) executable. */
@@ -80,7 +80,7 @@ function run(
 /** The folder that holds this build of the program: named by the hash of its recipe and of what is linked in. */
 function cacheFolder(program: NativeProgram): string {
   const hash = createHash("sha256").update(process.arch);
-  for (const file of [program.recipe, "end-with-parent.c"]) {
+  for (const file of [...program.recipe, "end-with-parent.c"]) {
     hash.update(readFileSync(join(here, file)));
   }
   return join(cache, `${program.name}-${hash.digest("hex").slice(0, 16)}`);

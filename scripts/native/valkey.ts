@@ -9,7 +9,7 @@ export const valkey: NativeProgram = {
   source: "valkey",
   packages: ["musl-tools"],
   onPath: ["valkey-server", "redis-server"],
-  recipe: "valkey.ts",
+  recipe: ["valkey.ts"],
   compiler: "musl-gcc",
   build({ source, endWithParent, run, jobs }) {
     run("make", [
