@@ -1,10 +1,12 @@
 /**
- * Visits every member once a period, a slice every second, so that thousands of connections are not pinged in one
+ * Visits every member once a period, a slice every second or, of a long one, less often, so that thousands of connections are not pinged in one
  * turn of the event loop.
  */
 import type { Clock } from "../clock.ts";
 
 const SLICE_MS = 1000;
+/** Of a long period the slices are longer. */
+const MAX_SLICES = 600;
 
 export class Ring<Member> {
   readonly #slots: Set<Member>[];
@@ -14,7 +16,7 @@ export class Ring<Member> {
   #adding = 0;
 
   constructor(clock: Clock, periodMs: number, visit: (members: Iterable<Member>) => void) {
-    const slots = Math.max(1, Math.round(periodMs / SLICE_MS));
+    const slots = Math.min(Math.max(1, Math.round(periodMs / SLICE_MS)), MAX_SLICES);
     this.#slots = Array.from({ length: slots }, () => new Set());
     this.#stop = clock.every(periodMs / slots, () => {
       const slot = this.#slots[this.#next]!;

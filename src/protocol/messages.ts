@@ -73,18 +73,18 @@ export interface Find {
   languages?: string[];
   strict?: boolean;
   offer?: string;
-  /** The sender hides their address: nothing but a relay's candidates may be in the offer. */
+  /** The visitor hides their address: the node takes it out of `offer`. */
   relay?: boolean;
 }
 export interface Leave {
   type: "leave";
 }
-/** An offer, an answer or a candidate. The node relays `data` unread. */
+/** An offer, an answer or a candidate. The node relays `data` unread, unless `relay` asks to take addresses out of it. */
 export interface Signal {
   type: "signal";
   pair: string;
   data: Record<string, unknown>;
-  /** The sender hides their address: nothing but a relay's candidates may be in `data`. */
+  /** The visitor hides their address. Said to the node only. */
   relay?: boolean;
 }
 export interface Block {

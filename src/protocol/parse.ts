@@ -12,7 +12,7 @@ import {
   MAX_SIGNAL_BYTES,
 } from "./limits.ts";
 import { CALL_CAUSES, CALL_OUTCOMES, CANDIDATE_TYPES, REPORT_REASONS, TRANSPORTS } from "./messages.ts";
-import type { ClientMessage, Find, Hello, Ping, Quality, Report } from "./messages.ts";
+import type { ClientMessage, Find, Hello, Ping, Quality, Report, Signal } from "./messages.ts";
 
 export interface ParseError {
   code: "invalid_message" | "unknown_type";
@@ -75,7 +75,7 @@ function invalid(message: string, field?: string): Parsed {
 function read(type: string, fields: Fields, text: string): ClientMessage | undefined {
   switch (type) {
     case "signal":
-      return { type, pair: pair(fields), data: data(fields, text) };
+      return signal(fields, text);
     case "find":
       return find(fields);
     case "leave":
@@ -121,7 +121,9 @@ function find(fields: Fields): Find {
   if (interests) message.interests = interests;
   if (languages) message.languages = languages;
   const strict = optionalBoolean(fields, "strict");
+  const relay = optionalBoolean(fields, "relay");
   if (strict !== undefined) message.strict = strict;
+  if (relay !== undefined) message.relay = relay;
   const { offer } = fields;
   if (offer !== undefined && offer !== null) {
     if (typeof offer !== "string" || offer === "" || tooManyBytes(offer, MAX_OFFER_BYTES)) {
@@ -129,6 +131,13 @@ function find(fields: Fields): Find {
     }
     message.offer = offer;
   }
+  return message;
+}
+
+function signal(fields: Fields, text: string): Signal {
+  const message: Signal = { type: "signal", pair: pair(fields), data: data(fields, text) };
+  const relay = optionalBoolean(fields, "relay");
+  if (relay !== undefined) message.relay = relay;
   return message;
 }
 
