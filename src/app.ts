@@ -21,17 +21,20 @@ import { MIN_SECRET_CHARACTERS } from "./links/keys.ts";
 import type { Link, LinkEvents } from "./links/link.ts";
 import { noLink } from "./links/no-link.ts";
 import { redisRegistry } from "./links/redis-registry.ts";
-import type { Registry } from "./links/registry.ts";
+import type { NodeCard, Registry } from "./links/registry.ts";
 import type { Logger } from "./log.ts";
 import { RedisMatcher } from "./matching/redis-matcher.ts";
 import { readWish } from "./matching/wish.ts";
 import { redisReports } from "./moderation/reports.ts";
-import type { Ice } from "./node/contracts.ts";
 import { Node } from "./node/node.ts";
 import { withoutPassword } from "./redis/address.ts";
 import { connectRedis } from "./redis/client.ts";
 import type { RedisConnection } from "./redis/client.ts";
 import { PREFIX } from "./redis/keys.ts";
+import { openRelayFor, type SharedRelay } from "./relay/embedded-relay.ts";
+import { relayIce } from "./relay/ice-servers.ts";
+import { otherRelays } from "./relay/other-relays.ts";
+import { useRelay } from "./relay/use.ts";
 import { shown, type Shown } from "./tls/certificate.ts";
 import type { CertificateStore } from "./tls/certificate-store.ts";
 import { dataDirStore } from "./tls/data-dir-store.ts";
@@ -47,6 +50,8 @@ export interface Running {
   readonly host: string;
   /** What HTTPS shows at first; undefined where it is off. */
   readonly certificate?: Shown;
+  /** The embedded relay; undefined where there is none. */
+  readonly relay?: SharedRelay;
   /** Drains, then ends everything that was started. Calling it again is fine. */
   stop(): Promise<void>;
   /** Resolves, and never rejects, when serving cannot go on. */
@@ -91,6 +96,10 @@ export async function run(
 
   try {
     if (kind === "join") requireCluster(config);
+    // It starts beside everything else. That it cannot is told below, after what may be the reason for it.
+    const opening = share ? undefined : openRelayFor(kind, config, log);
+    const begun = opening?.catch(ignore);
+    undo.push(async () => (await begun)?.stop());
     let target = share?.redis ?? config.redis;
     if (kind === "serve" && !share) {
       const embedded = await startEmbeddedRedis({
@@ -117,6 +126,8 @@ export async function run(
       });
     }
 
+    const opened = await opening;
+    const relay = share?.relay ?? opened?.shared();
     const id = randomBytes(9).toString("base64url");
     const matcher = new RedisMatcher({
       redis,
@@ -134,15 +145,16 @@ export async function run(
           })
         : noLink(id);
     undo.push(() => link.close());
-    const card = { ...link.self, version: VERSION, machine: hostname(), startedAt: Date.now() };
-    const registry = redisRegistry(redis, PREFIX, card);
+    const card: NodeCard = { ...link.self, version: VERSION, machine: hostname(), startedAt: Date.now() };
+    if (relay && relay.reach !== "this machine") card.relay = { hosts: relay.hosts, port: relay.port };
+    const others = otherRelays(redisRegistry(redis, PREFIX, card), relay);
     const node: Node = new Node({
       id,
       matcher,
       link,
-      registry: kind === "serve" && share ? ofThisRun(registry, share) : registry,
+      registry: kind === "serve" && share ? ofThisRun(others.registry, share) : others.registry,
       store: redis,
-      ice: staticIce(config),
+      ice: relayIce({ ...config, relay, others: () => others.places(), wallClock: Date.now }),
       reports: redisReports(redis, PREFIX),
       metrics,
       log,
@@ -168,6 +180,7 @@ export async function run(
     const https = await openHttpsFor(kind, config, share, redis, log, undo);
     const client = clientOf(config.http.trusted_proxies, config.http.allowed_origins);
     const { addresses } = node;
+    const used = relay && useRelay(relay, config.turn, { metrics, addresses, clock: realClock });
     const http = await startHttp(
       {
         client,
@@ -175,12 +188,13 @@ export async function run(
         pageFiles: pageFiles(),
         health: {
           notReady: () => node.notReady(),
+          details: async () => ({ relay: used ? await used.state() : "none" }),
           metrics: () => (worker ? worker.scrape() : metrics.text()),
         },
         reusePort: share !== undefined,
         upgrade: websocketUpgrade(
           {
-            accept: (socket, address, lan) => node.accept(socket, address, lan),
+            accept: (socket, address, came) => node.accept(socket, address, came),
             keyOf: (address) => addresses.keyOf(address),
             takeConnection: (key) => addresses.take(key, "connections", realClock.now()),
             isOpen: () => !node.isDraining,
@@ -189,6 +203,7 @@ export async function run(
         ),
         https: https && {
           ...https,
+          ...(used && { onStun: (socket) => used.take(socket) }),
           clock: realClock,
           dropped: (reason) => metrics.dropped(reason),
           name: config.page.name,
@@ -197,7 +212,11 @@ export async function run(
       config.host,
       share?.port ?? config.port,
     );
-    undo.push(() => http.close());
+    undo.push(async () => {
+      const closed = http.close();
+      used?.close();
+      await closed;
+    });
     if (https) {
       const certificateUntil = () => https.certificates.current.until;
       metrics.watchHttps(() => ({ arrivals: http.arrivals, certificateUntil: certificateUntil() }));
@@ -206,11 +225,13 @@ export async function run(
     const isAlone = () => kind === "serve" || link.peers().length === 0;
     undo.push(() => node.drain(isAlone() ? 0 : config.drain_timeout));
 
+    await opened?.started;
     return {
       url: `http://localhost:${http.port}/`,
       port: http.port,
       host: http.host,
       certificate: https && shown(https.certificates.current),
+      relay,
       failed: http.failed,
       metrics: () => metrics.collect(),
       stop: () => (stopping ??= endAll()),
@@ -220,6 +241,8 @@ export async function run(
     throw error;
   }
 }
+
+function ignore(): undefined {}
 
 function requireCluster({ redis, link }: Config): void {
   if (redis === "") {
@@ -314,14 +337,4 @@ async function openHttpsFor(
   });
   if (https) undo.push(() => https.certificates.stop());
   return https;
-}
-
-/** The servers that the operator names, the same for everybody. */
-function staticIce({ ice }: Config): Ice {
-  const { username, credential } = ice;
-  const server = { urls: [...ice.urls], ...(username ? { username, credential } : {}) };
-  return {
-    policy: ice.policy === "relay" ? "relay" : "all",
-    servers: () => (ice.urls.length > 0 ? [server] : []),
-  };
 }

@@ -11,6 +11,7 @@ import { listen } from "./http/listen.ts";
 import { tcpEndpoint } from "./links/endpoint.ts";
 import type { Logger } from "./log.ts";
 import type { Share } from "./workers/messages.ts";
+import { openRelayFor } from "./relay/embedded-relay.ts";
 import { startWorkerProcess } from "./workers/process.ts";
 import { supervise } from "./workers/supervisor.ts";
 
@@ -57,19 +58,27 @@ export async function runWorkers(
       });
     }
     const port = await freePort(config.host, config.port);
+    const relay = await openRelayFor(kind, config, log);
+    undo.push(() => relay?.stop());
     const supervisor = await supervise({
       workers,
-      orders: (worker, life) => ({ kind, config, share: { worker, port, ...shareOf(worker, life) } }),
+      orders: (worker, life) => ({
+        kind,
+        config,
+        share: { worker, port, relay: relay?.shared(), ...shareOf(worker, life) },
+      }),
       start: startWorkerProcess,
       stopWithin: config.drain_timeout + STOP_MARGIN_MS,
       log,
       clock: realClock,
     });
     undo.push(() => supervisor.stop());
+    await relay?.started;
     return {
       url: `http://localhost:${port}/`,
       port,
       ...supervisor.opened,
+      relay: relay?.shared(),
       // Whatever ends is started again.
       failed: new Promise(() => {}),
       stop: () => (stopping ??= endAll()),

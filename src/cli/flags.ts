@@ -43,7 +43,7 @@ const groupOf = (key: Key): string => {
   return `${ACRONYMS.includes(section) ? section.toUpperCase() : section[0]!.toUpperCase() + section.slice(1)}:`;
 };
 
-const ACRONYMS = ["http", "https", "acme", "ice"];
+const ACRONYMS = ["http", "https", "acme", "ice", "turn"];
 
 export const firstSentence = (doc: string): string => /^.*?(?=\.( |$)|: )/.exec(doc)?.[0] ?? doc;
 

@@ -73,7 +73,7 @@ test("tells every way to open the page, what is on, and what to do next", () => 
   expect(text).toMatch(/Open +http:\/\/localhost:8080 +on this machine\n/);
   expect(text).toMatch(/ https:\/\/192\.168\.1\.20:8080 +in your network\n/);
   expect(text).toMatch(/Redis +embedded +\/home\/anna\/\.local\/share\/chatrandom\n/);
-  expect(text).toMatch(/STUN, TURN +none .*ice\.urls/);
+  expect(text).toMatch(/STUN, TURN +none .*turn\.enabled/);
   expect(text).toMatch(/Options +chatrandom\.toml/);
   expect(text).toMatch(/Next +.*press Start/);
   expect(text).toContain("Ctrl-C");
@@ -140,4 +140,29 @@ test("names the place and its servers, never their credential", () => {
   expect(text).toContain("turn:relay.example");
   expect(text).toContain("redis://10.0.0.1:6379");
   expect(text).not.toContain("hush");
+});
+
+describe("tells where the relay is", () => {
+  const relay = { hosts: ["192.168.1.20"], port: 3478, reach: "private" } as const;
+
+  test("and what calls to other networks need", () => {
+    const text = greet({}, { relay });
+    expect(text).toMatch(/STUN, TURN +192\.168\.1\.20 port 3478 +in your network\n/);
+    expect(text).toContain("forward UDP and TCP 3478, UDP 49152-65535 and set turn.public_address");
+  });
+
+  test("and from where it is reached", () => {
+    expect(greet({}, { relay: { ...relay, hosts: ["8.8.4.4"], reach: "public" } })).toMatch(
+      /8\.8\.4\.4 port 3478 +from everywhere\n/,
+    );
+    expect(greet({}, { relay: { ...relay, hosts: ["127.0.0.1"], reach: "this machine" } })).toMatch(
+      /on this machine\n +for others: turn\.host/,
+    );
+  });
+
+  test("or that there are others in its place", () => {
+    const text = greet({ CHATRANDOM_TURN_URLS: "turn:relay.example", CHATRANDOM_TURN_SECRET: "hush" });
+    expect(text).toMatch(/STUN, TURN +turn:relay\.example\n/);
+    expect(text).not.toContain("hush");
+  });
 });

@@ -4,6 +4,7 @@ import type { NetworkInterfaceInfo } from "node:os";
 import { renderUnicodeCompact } from "uqr";
 import type { Config } from "../config/options.ts";
 import { isLoopbackHost } from "../loopback.ts";
+import type { SharedRelay } from "../relay/embedded-relay.ts";
 import type { Shown } from "../tls/certificate.ts";
 import { VERSION } from "../version.ts";
 
@@ -15,6 +16,8 @@ export interface Greeting {
   ways: readonly Way[];
   /** What HTTPS shows; undefined where it is off. */
   certificate?: Shown;
+  /** The embedded relay; undefined where there is none. */
+  relay?: Pick<SharedRelay, "hosts" | "port" | "reach">;
   /** The Redis that is used, in words; the embedded one when undefined. */
   redis?: string;
   /** The config file in force. */
@@ -35,7 +38,7 @@ const MAX_ADDRESSES = 4;
 const INDENT = 14;
 
 export function greeting(given: Greeting): string {
-  const { config, ways, certificate, redis, file, colors, columns } = given;
+  const { config, ways, certificate, relay, redis, file, colors, columns } = given;
   const style = (code: string, text: string): string => (colors ? `\u001b[${code}m${text}\u001b[0m` : text);
   const bold = (text: string): string => style("1", text);
   const dim = (text: string): string => style("2", text);
@@ -43,7 +46,7 @@ export function greeting(given: Greeting): string {
   const row = (label: string, text: string, remark = ""): string =>
     `  ${dim(label)}${" ".repeat(INDENT - 2 - label.length)}${text}${remark && `  ${dim(remark)}`}`;
 
-  const { ice, page, data_dir } = config;
+  const { page, data_dir } = config;
   const open = ways.map(({ url, from }, index) =>
     row(
       index === 0 ? "Open" : "",
@@ -55,9 +58,7 @@ export function greeting(given: Greeting): string {
   const on = [
     ...httpsRows(config, certificate).map((line) => row(...line)),
     row("Redis", redis ?? "embedded", redis === undefined ? data_dir : ""),
-    ice.urls.length === 0
-      ? row("STUN, TURN", "none", "only direct calls: see ice.urls")
-      : row("STUN, TURN", ice.urls.join(", ")),
+    ...relayRows(config, relay).map((line, index) => row(index === 0 ? "STUN, TURN" : "", ...line)),
     row("Options", file ?? "defaults", "chatrandom config show tells all"),
   ];
   const next = [
@@ -100,6 +101,29 @@ function httpsRows({ tls, https, domain, acme }: Config, certificate: Shown | un
     ["", bytes.slice(0, 16).join(":"), "SHA-256"],
     ["", bytes.slice(16).join(":")],
   ];
+}
+
+/** The relay, those elsewhere, and what they still need. */
+function relayRows(
+  { ice, turn }: Config,
+  relay: Greeting["relay"],
+): readonly (readonly [text: string, remark?: string])[] {
+  const rows: [string, string?][] = [];
+  if (relay) {
+    const { hosts, port, reach } = relay;
+    const from = { "this machine": "this machine", private: "your network", public: "everywhere" } as const;
+    rows.push([`${hosts.join(", ")} port ${port}`, FROM[from[reach]]]);
+    if (reach === "this machine")
+      rows.push(["", "for others: turn.host, or domain when a proxy is in front"]);
+    else {
+      const ports = `UDP and TCP ${port}, UDP ${turn.min_port}-${turn.max_port}`;
+      if (reach === "public") rows.push(["", `lets calls through firewalls, if yours is open for ${ports}`]);
+      else rows.push(["", `for calls to other networks: forward ${ports} and set turn.public_address`]);
+    }
+  }
+  const elsewhere = [...turn.urls, ...ice.urls];
+  if (elsewhere.length > 0) rows.push([elsewhere.join(", ")]);
+  return rows.length > 0 ? rows : [["none", "only direct calls: see turn.enabled and ice.urls"]];
 }
 
 function adviceFor({ tls, host }: Config, certificate: Shown | undefined): string {

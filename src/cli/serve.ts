@@ -45,7 +45,7 @@ export const serving =
         if (workers === 1) return (await import("../app.ts")).run(kind, config, log);
         return (await import("../appliance.ts")).runWorkers(kind, config, log, workers);
       },
-      ready: ({ host, port, certificate }: Running) => {
+      ready: ({ host, port, certificate, relay }: Running) => {
         const secure = certificate !== undefined;
         const place = { host, port, domain: config.domain, secure, interfaces: networkInterfaces() };
         const ways = waysToOpen(place);
@@ -55,7 +55,8 @@ export const serving =
         if (!process.stdout.isTTY) return;
         const colors = process.stdout.hasColors() && !env.NO_COLOR;
         const redis = kind === "join" ? withoutPassword(config.redis) : undefined;
-        out(greeting({ config, ways, certificate, redis, file, colors, columns: process.stdout.columns }));
+        const { columns } = process.stdout;
+        out(greeting({ config, ways, certificate, relay, redis, file, colors, columns }));
       },
       hangUp: () => compareAgain(loaded, sources, log),
       stopTimeout: config.drain_timeout + STOP_MARGIN_MS,

@@ -8,7 +8,7 @@ export interface Contradiction {
   problem: string;
 }
 
-export function* contradictions({ ice, tls, domain, https }: Config): Generator<Contradiction> {
+export function* contradictions({ ice, tls, domain, https, turn }: Config): Generator<Contradiction> {
   if (tls === "acme" && domain === "") {
     yield { key: "tls", problem: 'is "acme", so domain must say which name the certificate is for' };
   }
@@ -19,17 +19,32 @@ export function* contradictions({ ice, tls, domain, https }: Config): Generator<
   } else if (https.key !== "" && https.certificate === "") {
     yield { key: "https.key", problem: "is given, so https.certificate must be given too" };
   }
-  const relays = ice.urls.some((url) => url.startsWith("turn"));
+  const isTurn = (url: string): boolean => url.startsWith("turn");
+  const relays = ice.urls.some(isTurn);
   if (relays && (ice.username === "" || ice.credential === "")) {
     yield {
       key: "ice.urls",
       problem: "names a TURN server, so ice.username and ice.credential must be given too",
     };
   }
-  if (ice.policy === "relay" && !relays) {
+  if (ice.policy === "relay" && !relays && !turn.enabled && !turn.urls.some(isTurn)) {
     yield {
       key: "ice.policy",
-      problem: 'is "relay", so ice.urls must name a TURN server: no call could connect',
+      problem:
+        'is "relay", so there must be a TURN server, by turn.enabled, turn.urls or ice.urls: no call could connect',
     };
+  }
+  if (turn.urls.some(isTurn) && turn.secret === "") {
+    yield {
+      key: "turn.urls",
+      problem:
+        "names a TURN server, so turn.secret must be given too; ice.urls is for servers with a password",
+    };
+  }
+  if (turn.secret !== "" && turn.urls.length === 0) {
+    yield { key: "turn.secret", problem: "is given, so turn.urls must name the servers that it is for" };
+  }
+  if (turn.min_port > turn.max_port) {
+    yield { key: "turn.min_port", problem: `must not be above turn.max_port, which is ${turn.max_port}` };
   }
 }

@@ -38,6 +38,7 @@ function problems(sources: Sources | string): string[] {
 /** Any value that an option of this type may have. */
 function anyValue(type: Type<unknown>): fc.Arbitrary<unknown> {
   if (isList(type)) return fc.array(anyValue(type.element), { maxLength: 5 });
+  if (type.placeholder === "true|false") return fc.boolean();
   if (type.choices !== undefined) return fc.constantFrom(...type.choices);
   const [min, max] =
     / from (\S+) to (\S+)$/
@@ -51,6 +52,8 @@ function anyValue(type: Type<unknown>): fc.Arbitrary<unknown> {
       return type.allowed.includes("whole")
         ? fc.integer(bounds)
         : fc.double({ ...bounds, noNaN: true }).map((value) => Number(value.toFixed(3)));
+    case "true|false|auto":
+      return fc.constantFrom("auto", true, false);
     case "number|auto":
       return fc.oneof(fc.constant("auto"), fc.integer({ min: 1, max: 256 }));
     case "port":
@@ -78,6 +81,7 @@ function anyValue(type: Type<unknown>): fc.Arbitrary<unknown> {
     case "name":
       return name.map((name) => `${name}.example`);
     case "address":
+      if (type.allowed.startsWith("an IP")) return fc.oneof(fc.ipV4(), fc.ipV6());
       return name.map((name) => `${name}@example.org`);
     case "url":
       if (type.allowed.includes("https://")) return name.map((name) => `https://${name}.example/directory`);
@@ -96,8 +100,13 @@ const anyValues = fc
       fc.Arbitrary<unknown>
     >,
   )
-  // The two options that exclude each other.
-  .map((values) => ({ ...values, "ice.urls": ["turn:relay.example", ...(values["ice.urls"] as string[])] }));
+  // Options that exclude each other, or need one another.
+  .map((values) => ({
+    ...values,
+    "ice.urls": ["turn:relay.example", ...(values["ice.urls"] as string[])],
+    "turn.urls": ["turn:relay.example", ...(values["turn.urls"] as string[])],
+    "turn.min_port": Math.min(values["turn.min_port"] as number, values["turn.max_port"] as number),
+  }));
 
 const textOf = (key: Key, value: unknown): string => (options[key] as Option).type.format(value);
 const isSecret = (key: Key): boolean => (options[key] as Option).secret === true;
@@ -253,8 +262,16 @@ describe("what is wrong", () => {
     expect(problems('\nice.urls = ["turn:a.example"]')).toEqual([
       "config.toml:2: ice.urls names a TURN server, so ice.username and ice.credential must be given too",
     ]);
-    expect(problems({ flags: { "ice-policy": ["relay"] } })).toEqual([
-      '--ice-policy: ice.policy is "relay", so ice.urls must name a TURN server: no call could connect',
+    expect(problems({ flags: { "ice-policy": ["relay"], "turn-enabled": ["false"] } })).toEqual([
+      '--ice-policy: ice.policy is "relay", so there must be a TURN server, by turn.enabled, turn.urls or ice.urls: ' +
+        "no call could connect",
+    ]);
+    expect(problems('turn.urls = ["turn:a.example"]')[0]).toContain("so turn.secret must be given too");
+    expect(problems({ env: { CHATRANDOM_TURN_SECRET: "s3cret" } })).toEqual([
+      "CHATRANDOM_TURN_SECRET: turn.secret is given, so turn.urls must name the servers that it is for",
+    ]);
+    expect(problems("turn.min_port = 50000\nturn.max_port = 49999")).toEqual([
+      "config.toml:1: turn.min_port must not be above turn.max_port, which is 49999",
     ]);
     expect(problems({ flags: { tls: ["acme"] } })).toEqual([
       '--tls: tls is "acme", so domain must say which name the certificate is for',

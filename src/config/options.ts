@@ -3,6 +3,8 @@
  * the type `Config` all come from this one table: an option is added here and nowhere else.
  */
 import { join, resolve } from "node:path";
+import { type Env, HOUR, MINUTE, option, type Option, SECOND } from "./option.ts";
+import { turnOptions } from "./turn-options.ts";
 import {
   choice,
   decimal,
@@ -22,32 +24,12 @@ import {
   redisUrl,
   size,
   text,
-  type Type,
   whole,
 } from "./types.ts";
 
-export type Env = Readonly<Record<string, string | undefined>>;
+export type { Env, Option };
 
-export interface Option<T = unknown> {
-  readonly type: Type<T>;
-  readonly default: T | ((env: Env) => T);
-  /** The default in words, for one that depends on the machine. */
-  readonly defaultDoc?: string;
-  /** Stands in the example file in place of a default that depends on the machine. */
-  readonly example?: T;
-  /** Whole sentences for the operator; the first one says what it is and stands alone in help. */
-  readonly doc: string;
-  /** May hold a password between `//` and `@`, which is never printed. */
-  readonly masked?: true;
-  /** Never printed, and no flag: every process of a machine can read the arguments of the others. */
-  readonly secret?: true;
-}
-
-const option = <T>(option: Option<T>): Option<T> => option;
 const megabytes = (count: number): number => count * 1024 ** 2;
-const SECOND = 1000;
-const MINUTE = 60 * SECOND;
-const HOUR = 60 * MINUTE;
 
 /** A token bucket: so many at once, then so many a second. */
 const bucket = <const N extends string>(name: N, burst: number, perSecond: number, what: string) =>
@@ -275,7 +257,7 @@ export const options = {
   "ice.urls": option({
     type: list(iceUrl, 10),
     default: [],
-    doc: "STUN and TURN servers that pages use to find a way to each other. Without one only direct ways are tried.",
+    doc: "Further STUN and TURN servers that pages use to find a way to each other, beside those of turn.",
   }),
   "ice.username": option({
     type: text(512),
@@ -291,8 +273,12 @@ export const options = {
   "ice.policy": option({
     type: choice("all", "relay"),
     default: "all",
-    doc: "Which ways calls may take. relay sends every call through a TURN server, which hides visitors' addresses from each other.",
+    doc:
+      "Which ways calls may take. relay sends every call through a TURN server, which hides visitors' addresses from " +
+      "each other; the node then passes no other address on.",
   }),
+
+  ...turnOptions,
 
   "embedded.max_memory": option({
     type: size("16mb", "1024gb"),

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
 import {
+  address,
+  boolean,
   choice,
   decimal,
   domainName,
@@ -75,6 +77,30 @@ test("numbers of the file are numbers, neither texts nor beyond all bounds", () 
   );
   expect(read).toEqual([1, undefined, undefined, undefined, undefined, undefined, undefined]);
 });
+
+test("true and false are words of a flag and values of the file", () => {
+  expect(["true", "false", "yes", "1", ""].map((text) => boolean.parse(text))).toEqual([
+    true,
+    false,
+    undefined,
+    undefined,
+    undefined,
+  ]);
+  expect([true, false, "true", 1].map((value) => boolean.read(value))).toEqual([
+    true,
+    false,
+    undefined,
+    undefined,
+  ]);
+});
+
+test.each([
+  ["203.0.113.5", "203.0.113.5"],
+  ["2001:db8::5", "2001:db8::5"],
+  ["fe80::1%eth0", undefined],
+  ["chat.example.org", undefined],
+  ["203.0.113.5/24", undefined],
+])("the address %s is %s", (text, value) => expect(address.parse(text)).toBe(value));
 
 test.each([
   ["https://chat.example.org", "https://chat.example.org"],

@@ -91,6 +91,13 @@ export const host: Type<string> = textual({
   format: (value) => value,
 });
 
+export const address: Type<string> = textual({
+  placeholder: "address",
+  allowed: 'an IP address, such as "203.0.113.5"',
+  parse: (text) => (isIP(text) && !text.includes("%") ? text : undefined),
+  format: (value) => value,
+});
+
 const LABEL = /^(?!-)[a-z0-9-]{1,63}(?<!-)$/;
 
 /** A name of the DNS, in the spelling that certificates have: small letters, and punycode for others than ASCII. */
@@ -168,6 +175,16 @@ export const orWord = <const W extends string, T>(word: W, type: Type<T>): Type<
   format: (value) => (value === word ? word : type.format(value as T)),
   toml: (value) => (value === word ? quote(word) : type.toml(value as T)),
 });
+
+export const boolean: Type<boolean> = {
+  placeholder: "true|false",
+  allowed: "true or false",
+  choices: ["true", "false"],
+  parse: (text) => (text === "true" ? true : text === "false" ? false : undefined),
+  read: (value) => (typeof value === "boolean" ? value : undefined),
+  format: String,
+  toml: String,
+};
 
 /** A quantity with a unit, such as `20s`. A bare 0 needs none. */
 function quantity(

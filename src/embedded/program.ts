@@ -30,6 +30,8 @@ export interface ProgramOptions {
   /** What messages call it. */
   name: string;
   command(): Promise<Command>;
+  /** What of a line that it says may be logged; all of it by default. */
+  tell?(line: string): string;
   /** Whether it answers. Asked again and again from the start of the process on until it does. */
   answers(): Promise<boolean>;
   log: Pick<Logger, "debug" | "info" | "warn" | "error">;
@@ -58,7 +60,7 @@ interface Run {
   ended: Promise<string>;
 }
 
-function run(command: Command, log: ProgramOptions["log"], clock: Clock): Run {
+function run(command: Command, { log, tell }: ProgramOptions, clock: Clock): Run {
   const child = spawn(command.file, command.args, {
     // A session of its own: Ctrl-C reaches only us, and we stop it when nothing needs it any more.
     detached: true,
@@ -72,7 +74,8 @@ function run(command: Command, log: ProgramOptions["log"], clock: Clock): Run {
   const lines: string[] = [];
   for (const stream of [child.stdout, child.stderr]) {
     if (!stream) continue;
-    createInterface({ input: stream }).on("line", (line) => {
+    createInterface({ input: stream }).on("line", (said) => {
+      const line = tell?.(said) ?? said;
       lines.push(line);
       if (lines.length > LAST_LINES) lines.shift();
       log.debug({ line }, "said");
@@ -128,7 +131,7 @@ export async function startProgram(options: ProgramOptions): Promise<RunningProg
   async function follow(onUp: () => void): Promise<string> {
     const command = await options.command();
     if (stopping) return "stopped";
-    const { child, ended } = (current = run(command, log, clock));
+    const { child, ended } = (current = run(command, options, clock));
     let alive = true;
     void ended.then(() => (alive = false));
     while (alive && !(await options.answers())) await Promise.race([ended, pause(clock, ASK_EVERY_MS)]);

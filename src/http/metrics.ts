@@ -3,6 +3,8 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom
 import type { MetricObjectWithValues, MetricValue } from "prom-client";
 import type { NodeMetrics } from "../node/contracts.ts";
 import { CALL_OUTCOMES } from "../protocol/messages.ts";
+import type { NotForwarded } from "../relay/forward.ts";
+import type { RelayNumbers } from "../relay/use.ts";
 import type { Dropped } from "../tls/shared-port.ts";
 
 export interface Numbers {
@@ -24,6 +26,10 @@ export interface Metrics extends NodeMetrics {
   /** A connection was closed before anything was asked on it. */
   dropped(reason: Dropped): void;
   watchHttps(numbers: () => HttpsNumbers): void;
+  watchRelay(numbers: RelayNumbers): void;
+  /** A connection of the shared port was handed to the relay. */
+  forwarded(): void;
+  notForwarded(why: NotForwarded): void;
   /** The same in the form that prom-client adds up. */
   collect(): Promise<MetricObjectWithValues<MetricValue<string>>[]>;
   text(): Promise<{ contentType: string; text: string }>;
@@ -121,6 +127,15 @@ export function createMetrics(numbers: () => Numbers): Metrics {
     "Connections closed before anything was asked on them, by reason",
     ["reason"],
   );
+  const forwarded = counter(
+    "chatrandom_relay_streams_total",
+    "Connections of the shared port that were handed to the relay",
+  );
+  const notForwarded = counter(
+    "chatrandom_relay_streams_refused_total",
+    "Connections of the shared port that were not handed to the relay, by reason",
+    ["reason"],
+  );
   for (const route of ["local", "link"]) signals.inc({ route }, 0);
   for (const mode of ["video", "text"]) matches.inc({ mode }, 0);
   for (const outcome of CALL_OUTCOMES) calls.inc({ outcome, cause: "none" }, 0);
@@ -152,6 +167,35 @@ export function createMetrics(numbers: () => Numbers): Metrics {
     storeFailed: (call) => storeErrors.inc({ call }),
     linkLost: (messages) => linkLost.inc(messages),
     dropped: (reason) => dropped.inc({ reason }),
+    forwarded: () => forwarded.inc(),
+    notForwarded: (reason) => notForwarded.inc({ reason }),
+    watchRelay({ isUp, allocations, streams }) {
+      const gauge = (
+        name: string,
+        help: string,
+        aggregator: "sum" | "min" | "max",
+        value: () => number | undefined | Promise<number | undefined>,
+      ) =>
+        new Gauge({
+          name,
+          help,
+          registers,
+          aggregator,
+          async collect() {
+            const now = await value();
+            if (now !== undefined) this.set(now);
+          },
+        });
+      // Workers have one relay, of which each tells, and connections of their own.
+      gauge("chatrandom_relay_up", "Whether the relay answers", "min", async () => Number(await isUp()));
+      gauge("chatrandom_relay_allocations", "Ports that the relay has given to visitors", "max", allocations);
+      gauge(
+        "chatrandom_relay_streams",
+        "Connections of the shared port that are handed to the relay",
+        "sum",
+        streams,
+      );
+    },
     watchHttps(numbers) {
       const gauge = gaugeOf(numbers);
       gauge("chatrandom_arrivals", "Connections that have not said yet what they want", (n) => n.arrivals);

@@ -101,7 +101,7 @@ function mayInsist(request: IncomingMessage, certificates: CertificateSource): b
 }
 
 /** A name or an address, and the port if there is one. */
-const HOST = /^(\[[0-9a-f:.]+\]|[^\s/?#@:\\[\]<>"']+)(?::(\d{1,5}))?$/i;
+export const HOST = /^(\[[0-9a-f:.]+\]|[^\s/?#@:\\[\]<>"']+)(?::(\d{1,5}))?$/i;
 
 /**
  * Where the same host has HTTPS, such as `https://chat.example:8080`; undefined when the request names no host. It is
@@ -117,7 +117,7 @@ function secureOrigin(request: IncomingMessage, client: ClientOf): string | unde
   return URL.parse(`https://${name}${proxied ? "" : `:${port}`}`)?.origin;
 }
 
-const isTrusted = ({ socket }: IncomingMessage, { trust }: ClientOf): boolean =>
+export const isTrusted = ({ socket }: IncomingMessage, { trust }: ClientOf): boolean =>
   socket.remoteAddress !== undefined && trust(socket.remoteAddress, 0);
 
 /** For clients of HTTP/1.0, which need not say what they call us. */
@@ -131,5 +131,5 @@ function plainOrigin(origin: string): string {
   return `http://${url.hostname}:${url.port || "443"}`;
 }
 
-const first = (header: string | string[] | undefined): string | undefined =>
+export const first = (header: string | string[] | undefined): string | undefined =>
   (typeof header === "string" ? header : header?.[0])?.split(",")[0]!.trim();

@@ -4,15 +4,17 @@ import type { Duplex } from "node:stream";
 import { WebSocket, WebSocketServer } from "ws";
 import type { RawData, ServerOptions } from "ws";
 import type { Connection } from "../node/connection.ts";
+import type { Came } from "../node/contracts.ts";
 import type { Socket } from "../node/socket.ts";
 import { MAX_FRAME_BYTES } from "../protocol/limits.ts";
 import { SUBPROTOCOL } from "../protocol/messages.ts";
+import { cameBy } from "./came.ts";
 import type { ClientOf } from "./client.ts";
 import { refuseUpgrade, type UpgradeListener } from "./upgrade.ts";
 
 /** Where new connections go. */
 export interface Acceptor {
-  accept(socket: Socket, address: string | undefined, lan: boolean): Connection;
+  accept(socket: Socket, address: string | undefined, came: Came): Connection;
   /** A key for the address, undefined where addresses do not count. */
   keyOf(address: string): string | undefined;
   /** Counts a new connection: 0 when it is allowed, else the seconds until it is. */
@@ -55,12 +57,12 @@ export function websocketUpgrade(acceptor: Acceptor, client: ClientOf): UpgradeL
     if (!client.originAllowed(request)) return refuse(403, "Pages of this origin may not connect.");
     if (!acceptor.isOpen()) return refuse(503, "This node is going away.", "Retry-After: 1\r\n");
     const key = acceptor.keyOf(client.address(request));
-    const lan = client.isLan(request);
+    const came = cameBy(request, client);
     const wait = acceptor.takeConnection(key);
     if (wait > 0) return refuse(429, "Too many connections.", `Retry-After: ${Math.ceil(wait)}\r\n`);
     // ws answers 400 or 405 by itself to what is no WebSocket handshake.
     server.handleUpgrade(request, socket, head, (websocket) => {
-      websocket.begin(socket, (self) => acceptor.accept(self, key, lan));
+      websocket.begin(socket, (self) => acceptor.accept(self, key, came));
     });
   };
 }

@@ -1,4 +1,5 @@
 /** The registry in Redis: one hash, node → card as JSON. */
+import { isIP } from "node:net";
 import { registryKey } from "../redis/keys.ts";
 import type { RedisClient } from "../redis/scripts.ts";
 import type { NodeCard, Registry } from "./registry.ts";
@@ -38,6 +39,7 @@ function readCard(text: string): NodeCard | undefined {
   try {
     const card = JSON.parse(text) as Partial<Record<keyof NodeCard, unknown>> | null;
     const { node, endpoint, publicKey, version, machine, startedAt } = card ?? {};
+    const relay = readRelay(card?.relay);
     if (typeof node !== "string" || typeof endpoint !== "string" || typeof publicKey !== "string")
       return undefined;
     return {
@@ -47,8 +49,20 @@ function readCard(text: string): NodeCard | undefined {
       version: String(version ?? ""),
       machine: String(machine ?? ""),
       startedAt: Number(startedAt) || 0,
+      ...(relay && { relay }),
     };
   } catch {
     return undefined;
   }
+}
+
+const MAX_RELAY_HOSTS = 4;
+
+/** Goes to every visitor's browser, so it is an address or it is nothing. */
+function readRelay(value: unknown): NodeCard["relay"] {
+  const { hosts, port } = (value ?? {}) as { hosts?: unknown; port?: unknown };
+  if (!Array.isArray(hosts) || hosts.length === 0 || hosts.length > MAX_RELAY_HOSTS) return undefined;
+  if (!hosts.every((host) => typeof host === "string" && isIP(host) !== 0)) return undefined;
+  if (!Number.isInteger(port) || (port as number) < 1 || (port as number) > 65_535) return undefined;
+  return { hosts: hosts as string[], port: port as number };
 }

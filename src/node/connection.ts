@@ -10,6 +10,7 @@ import { parse } from "../protocol/parse.ts";
 import type { ParseError } from "../protocol/parse.ts";
 import { Tally, TokenBucket } from "../session/rate-limit.ts";
 import type { Rate } from "../session/rate-limit.ts";
+import type { Came } from "./contracts.ts";
 import type { Socket } from "./socket.ts";
 
 export interface ConnectionRates {
@@ -37,8 +38,8 @@ export class Connection {
   session: string | undefined;
   /** A key for the client's address, undefined where addresses do not count (loopback). Never the address itself. */
   readonly address: string | undefined;
-  /** Whether the client is on this machine or in a private network. */
-  readonly lan: boolean;
+  /** By which way the client came, where that is known. */
+  came: Came | undefined;
   /** Whether a ping is out that was not answered (T6). */
   pinged = false;
 
@@ -51,11 +52,10 @@ export class Connection {
   #closed = false;
   #cancelHelloTimeout: () => void;
 
-  constructor(socket: Socket, address: string | undefined, owner: ConnectionOwner, lan = false) {
+  constructor(socket: Socket, address: string | undefined, owner: ConnectionOwner) {
     const { clock, rates } = owner;
     const now = clock.now();
     this.address = address;
-    this.lan = lan;
     this.#socket = socket;
     this.#owner = owner;
     this.#buckets = {

@@ -9,8 +9,9 @@ import type { ClientMessage, Hello } from "../protocol/messages.ts";
 import { Addresses } from "./addresses.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionOwner, ConnectionRates } from "./connection.ts";
-import type { NodeParts, Refusal } from "./contracts.ts";
+import type { Came, NodeParts, Refusal } from "./contracts.ts";
 import { Door } from "./door.ts";
+import { hideInData, hideInText } from "./hide-addresses.ts";
 import { Lease } from "./lease.ts";
 import { Ring } from "./ring.ts";
 import { Sessions } from "./sessions.ts";
@@ -30,6 +31,7 @@ export class Node implements ConnectionOwner, LinkEvents {
   readonly #connections = new Set<Connection>();
   readonly #heartbeats: Ring<Connection>;
   readonly #statuses: Ring<Connection>;
+  readonly #renewals: Ring<Connection> | undefined;
   #stopSweeping: (() => void) | undefined;
   #draining = false;
   #drained: (() => void) | undefined;
@@ -64,6 +66,15 @@ export class Node implements ConnectionOwner, LinkEvents {
       const text = JSON.stringify({ type: "status", ...this.#counts() });
       for (const connection of connections) if (connection.session) connection.sendRaw(text);
     });
+    const { ice } = parts;
+    if (ice.renewEvery !== undefined) {
+      this.#renewals = new Ring(clock, ice.renewEvery, (connections) => {
+        for (const connection of connections) {
+          const { session, came } = connection;
+          if (session !== undefined) connection.send({ type: "ice", iceServers: ice.servers(session, came) });
+        }
+      });
+    }
   }
 
   /** Takes the node's lease and keeps it. Resolves once the store was asked for the first time. */
@@ -128,6 +139,7 @@ export class Node implements ConnectionOwner, LinkEvents {
     this.#stopSweeping?.();
     this.#heartbeats.stop();
     this.#statuses.stop();
+    this.#renewals?.stop();
     await this.#lease.giveUp();
     this.#sessions.close();
   }
@@ -142,12 +154,14 @@ export class Node implements ConnectionOwner, LinkEvents {
 
   // Connections
 
-  /** A new WebSocket of a client at `address` (a key from `addresses`), which is one of a private network or not. */
-  accept(socket: Socket, address: string | undefined, lan = false): Connection {
-    const connection = new Connection(socket, address, this, lan);
+  /** A new WebSocket of a client at `address` (a key from `addresses`). */
+  accept(socket: Socket, address: string | undefined, came?: Came): Connection {
+    const connection = new Connection(socket, address, this);
+    connection.came = came;
     this.#connections.add(connection);
     this.#heartbeats.add(connection);
     this.#statuses.add(connection);
+    this.#renewals?.add(connection);
     return connection;
   }
 
@@ -155,6 +169,7 @@ export class Node implements ConnectionOwner, LinkEvents {
     this.#connections.delete(connection);
     this.#heartbeats.remove(connection);
     this.#statuses.remove(connection);
+    this.#renewals?.remove(connection);
     this.#door.forget(connection);
     const seat = connection.session === undefined ? undefined : this.#sessions.hub.get(connection.session);
     if (seat?.connection === connection) {
@@ -180,10 +195,19 @@ export class Node implements ConnectionOwner, LinkEvents {
       return;
     }
     if (seat.connection !== connection) return; // superseded in this very turn
+    if (message.type === "signal" && this.#isHidden(message)) {
+      const data = hideInData(message.data);
+      if (data === undefined) return;
+      const hidden: ClientMessage = { type: "signal", pair: message.pair, data };
+      const bytes = Buffer.from(JSON.stringify(hidden));
+      this.#sessions.dispatch(seat, { type: "message", message: hidden, raw: bytes });
+      return;
+    }
     if (message.type !== "find") {
       this.#sessions.dispatch(seat, { type: "message", message, raw });
       return;
     }
+    if (message.offer !== undefined && this.#isHidden(message)) message.offer = hideInText(message.offer);
     const wait = this.addresses.take(connection.address, "finds", this.clock.now());
     if (wait > 0) {
       connection.refuse(wait);
@@ -197,6 +221,11 @@ export class Node implements ConnectionOwner, LinkEvents {
         message: `${read.field}: ${read.message}`,
         field: read.field,
       });
+  }
+
+  /** Whether the visitor's address must not reach the other side (S6). */
+  #isHidden({ relay }: { relay?: boolean }): boolean {
+    return relay === true || this.#parts.ice.policy === "relay";
   }
 
   // The link

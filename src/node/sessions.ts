@@ -216,10 +216,10 @@ export class Sessions {
             common: state.match.common,
           }
         : {}),
-      iceServers: ice.servers(seat.session.id),
+      iceServers: ice.servers(seat.session.id, seat.connection?.came),
       iceTransportPolicy: ice.policy,
       online: this.#events.counts().online,
-      settings: { ...settings, lan: seat.connection?.lan ?? false },
+      settings: { ...settings, lan: seat.connection?.came?.lan ?? false },
     };
   }
 

@@ -58,7 +58,13 @@ async function serve(command: string, args: string[], env: Record<string, string
   throw new Error(`it ended before it was ready:\n${lines.join("\n")}`);
 }
 
-const options = (dataDir: string) => ["serve", "--port=0", `--data-dir=${dataDir}`, "--log-format=json"];
+const options = (dataDir: string) => [
+  "serve",
+  "--port=0",
+  "--turn-port=0",
+  `--data-dir=${dataDir}`,
+  "--log-format=json",
+];
 
 /** Whether it serves the page and says that it is ready, Redis included. */
 async function expectServing({ url }: Served): Promise<void> {

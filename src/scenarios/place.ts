@@ -276,7 +276,7 @@ export class Place {
     const client = clientOf(trustedProxies, allowedOrigins);
     const upgrade = websocketUpgrade(
       {
-        accept: (socket, key, lan) => node.accept(socket, key, lan),
+        accept: (socket, key, came) => node.accept(socket, key, came),
         keyOf: (address) => node.addresses.keyOf(addressOf?.() ?? address),
         takeConnection: (key) => node.addresses.take(key, "connections", this.clock.now()),
         isOpen: () => !node.isDraining,

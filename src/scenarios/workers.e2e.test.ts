@@ -45,7 +45,15 @@ class Appliance {
     const [file, ...before] = command;
     this.child = spawn(
       file!,
-      [...before, ...args, "--port=0", "--host=127.0.0.1", `--data-dir=${folder}/data`, "--log-format=json"],
+      [
+        ...before,
+        ...args,
+        "--port=0",
+        "--turn-port=0",
+        "--host=127.0.0.1",
+        `--data-dir=${folder}/data`,
+        "--log-format=json",
+      ],
       {
         cwd: folder,
         env: { PATH: process.env.PATH!, HOME: folder, ...env },
@@ -287,9 +295,13 @@ test("join runs workers too: nodes of the cluster like all others", async () => 
 });
 
 test("what keeps a worker from starting is one line, and the exit code is its own", async () => {
-  const refused = run(EXECUTABLE, ["join", "--redis=redis://127.0.0.1:1", "--workers=2", "--port=0"], {
-    env: {},
-  });
+  const refused = run(
+    EXECUTABLE,
+    ["join", "--redis=redis://127.0.0.1:1", "--workers=2", "--port=0", "--turn-port=0"],
+    {
+      env: {},
+    },
+  );
   await expect(refused).rejects.toMatchObject({
     code: 2,
     stderr: expect.stringMatching(/^chatrandom: join needs the cluster's link secret[^\n]*\n$/),
@@ -303,7 +315,14 @@ test("a port that somebody listens on is not shared with him, and nothing is lef
   );
   cleanUp.push(() => other.close());
   const { port } = other.address() as AddressInfo;
-  const args = ["serve", "--workers=2", `--port=${port}`, "--host=127.0.0.1", `--data-dir=${folder}/data`];
+  const args = [
+    "serve",
+    "--workers=2",
+    `--port=${port}`,
+    "--turn-port=0",
+    "--host=127.0.0.1",
+    `--data-dir=${folder}/data`,
+  ];
   await expect(run(EXECUTABLE, args, { env: { CHATRANDOM_LOG_LEVEL: "warn" } })).rejects.toMatchObject({
     code: 1,
     stderr: expect.stringMatching(new RegExp(`^chatrandom: Port ${port} is in use already[^\n]*\n$`)),

@@ -1,6 +1,7 @@
 /** What the supervisor and a worker say to each other, over the channel that Node opens between parent and child. */
 import type { MetricObjectWithValues, MetricValue } from "prom-client";
 import type { Config } from "../config/options.ts";
+import type { SharedRelay } from "../relay/embedded-relay.ts";
 import type { Shown } from "../tls/certificate.ts";
 
 /** What one worker runs with. Never on a command line: there are secrets in it. */
@@ -23,6 +24,8 @@ export interface Share {
     readonly listen: string;
     readonly secret: string;
   };
+  /** The relay that the supervisor runs; undefined where there is none. */
+  readonly relay?: SharedRelay;
 }
 
 /** What a worker has found out at its start. */

@@ -39,7 +39,18 @@ export async function startAppliance({
   const data = dataDir ?? join(folder, "data");
   const child: ChildProcess = spawn(
     EXECUTABLE,
-    ["serve", "--port", String(port), "--data-dir", data, "--log-format", "json", ...args],
+    [
+      "serve",
+      "--port",
+      String(port),
+      "--turn-port",
+      "0",
+      "--data-dir",
+      data,
+      "--log-format",
+      "json",
+      ...args,
+    ],
     { cwd: folder, env: { PATH: process.env.PATH, HOME: folder }, stdio: ["ignore", "ignore", "pipe"] },
   );
   const lines: string[] = [];

@@ -1,0 +1,289 @@
+/** The relay of one appliance: coturn, started, watched, restarted and stopped like the embedded Redis. */
+import { randomBytes } from "node:crypto";
+import { createSocket } from "node:dgram";
+import { rmSync, writeFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { networkInterfaces } from "node:os";
+import { dirname, join } from "node:path";
+import { realClock, type Clock } from "../clock.ts";
+import type { Config } from "../config/options.ts";
+import { asset } from "../embedded/assets.ts";
+import { extract, privateDirectories, type EmbeddedProgram } from "../embedded/extract.ts";
+import {
+  startProgram,
+  type ProgramOptions,
+  type ProgramState,
+  type RunningProgram,
+} from "../embedded/program.ts";
+import { Failure } from "../failure.ts";
+import {
+  addressesOf,
+  listenHost,
+  type Machine,
+  outwardAddresses,
+  relayAddresses,
+  signatureOf,
+} from "./addresses.ts";
+import { coturnConfig } from "./coturn-config.ts";
+import { relaySecretOf } from "./credentials.ts";
+import { localHeader } from "./forward.ts";
+import type { OwnRelay } from "./ice-servers.ts";
+
+export interface EmbeddedRelayOptions {
+  readonly config: Pick<Config, "host" | "domain" | "turn" | "data_dir">;
+  /** What credentials are made with; see `relaySecretOf`. */
+  readonly secret: string;
+  readonly log: ProgramOptions["log"];
+  /** The server to run, when it is not the one in the executable. */
+  readonly program?: EmbeddedProgram;
+  readonly clock?: Clock;
+  /** What there is of this machine; asked again while the relay runs. */
+  readonly machine?: () => Promise<Machine>;
+}
+
+/** An embedded relay as the nodes of its appliance know it; can be sent to workers. */
+export interface SharedRelay extends OwnRelay {
+  /** Where, on loopback, it takes connections with the PROXY protocol. */
+  readonly proxyPort: number;
+  /** Where it makes allocations. */
+  readonly relay: readonly string[];
+}
+
+export interface EmbeddedRelay {
+  /** As it is now. */
+  shared(): SharedRelay;
+  /** Resolves when it answers for the first time; rejects with a `Failure` when it cannot start. */
+  readonly started: Promise<void>;
+  state(): ProgramState;
+  /** The process, while there is one. */
+  pid(): number | undefined;
+  /** Resolves when the process is gone. Calling it again is fine. */
+  stop(): Promise<void>;
+}
+
+export const coturn: EmbeddedProgram = {
+  name: "turnserver",
+  content: () => asset("programs/turnserver"),
+  probe: ["--version", "--log-file=stdout"],
+};
+
+const LOOK_AGAIN_MS = 10_000;
+const ANSWER_MS = 1_000;
+
+/**
+ * The relay of `serve` or `join`; undefined where the configuration wants none, or names others in its place. In a cluster
+ * every node's takes the same credentials.
+ */
+export async function openRelayFor(
+  kind: "serve" | "join",
+  config: Config,
+  log: ProgramOptions["log"],
+): Promise<EmbeddedRelay | undefined> {
+  const { turn, link } = config;
+  if (!turn.enabled || turn.urls.length > 0) return undefined;
+  const secret = kind === "join" ? relaySecretOf(link.secret) : randomBytes(32).toString("hex");
+  return openRelay({ config, secret, log });
+}
+
+/**
+ * Chooses addresses and ports and begins to start the relay; it goes on in the background.
+ * @throws Failure, one line for the operator: the port is taken, an address is none of this machine.
+ */
+export async function openRelay(options: EmbeddedRelayOptions): Promise<EmbeddedRelay> {
+  const { config, secret, log, clock = realClock, program = coturn } = options;
+  const { turn, data_dir } = config;
+  const machine = options.machine ?? thisMachine;
+  const hosts = await addressesOf(listenHost(config));
+  let seen = await machine();
+  let addresses = relayAddresses(config, hosts, seen);
+  const port = await choosePort(addresses.listen, turn.port);
+  const at = addresses.offered;
+  if (addresses.reach === "public") log.info({ at, port }, "the relay can be reached from everywhere");
+  else if (addresses.reach === "private") {
+    log.info(
+      { at, port, allowPrivate: addresses.allowPrivate },
+      "the relay is in a private network. For calls from elsewhere forward its ports to this machine and say by which " +
+        "address it is reached then: turn.public_address",
+    );
+  } else {
+    log.info(
+      { at, port },
+      "only this machine reaches the relay. For others: turn.host, or domain when a proxy is in front",
+    );
+  }
+  const proxyPort = await freeTcpPort();
+  const directories = privateDirectories(data_dir);
+  const name = `relay-${process.pid}-${randomBytes(4).toString("hex")}`;
+  let files: string[] = [];
+  const removeFiles = (): void => {
+    for (const file of files) rmSync(file, { force: true });
+  };
+
+  const starting = startProgram({
+    name: "the relay",
+    command: async () => {
+      const file = await extract(program, directories);
+      // Beside the program: that directory is ours alone.
+      const [configFile, pidFile] = ["conf", "pid"].map((ending) =>
+        join(dirname(file), `${name}.${ending}`),
+      ) as [string, string];
+      removeFiles();
+      files = [configFile, pidFile];
+      const text = coturnConfig({ addresses, port, proxyPort, limits: turn, secret, pidFile });
+      writeFileSync(configFile, text, { mode: 0o600, flag: "wx" });
+      return { file, args: ["-c", configFile] };
+    },
+    tell: withoutAddresses,
+    answers: async () => {
+      const answers = await answersStun(proxyPort);
+      // It has read the file: the secret need not lie there.
+      if (answers) removeFiles();
+      return answers;
+    },
+    log,
+    clock,
+  });
+  let running: RunningProgram | undefined;
+  const started = starting.then(
+    (program) => void (running = program),
+    (error: Error) => {
+      removeFiles();
+      throw error;
+    },
+  );
+  // Whoever waits for it hears of it, and nobody has to.
+  started.catch(() => {});
+
+  /** New addresses are listened on, and old ones let go: coturn has to begin anew for that. */
+  const lookAgain = async (): Promise<void> => {
+    const now = await machine();
+    const pid = running?.pid();
+    if (signatureOf(now) === signatureOf(seen) || pid === undefined) return;
+    seen = now;
+    addresses = relayAddresses(config, hosts, seen);
+    log.info("the addresses of this machine have changed; the relay starts again");
+    process.kill(pid, "SIGTERM");
+  };
+  const stopLooking = clock.every(LOOK_AGAIN_MS, () => {
+    lookAgain().catch((error: Error) => log.warn({ err: error }, "the relay stays at its addresses"));
+  });
+
+  let stopping: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    stopLooking();
+    await (await starting.catch(() => undefined))?.stop();
+    removeFiles();
+  };
+  return {
+    shared: () => ({
+      hosts: addresses.offered,
+      reach: addresses.reach,
+      relay: addresses.relay,
+      port,
+      proxyPort,
+      secret,
+    }),
+    started,
+    state: () => running?.state() ?? "starting",
+    pid: () => running?.pid(),
+    stop: () => (stopping ??= stop()),
+  };
+}
+
+const thisMachine = async (): Promise<Machine> => ({
+  interfaces: networkInterfaces(),
+  outward: await outwardAddresses(),
+});
+
+/** It says whom it refused to relay to, and that may be a visitor. */
+const withoutAddresses = (line: string): string =>
+  line.replace(
+    /\b\d{1,3}(\.\d{1,3}){3}\b|(?<![\w:])[0-9a-f]{0,4}(:[0-9a-f]{0,4}){2,7}(?![\w:])/gi,
+    "[address]",
+  );
+
+/** A Binding request of STUN, and whether it is answered. Over TCP, because a server that is not there yet refuses it. */
+export function answersStun(proxyPort: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const request = Buffer.concat([Buffer.from("000100002112a442", "hex"), randomBytes(12)]);
+    const socket = connect({ port: proxyPort, host: "127.0.0.1" }, () => {
+      socket.write(Buffer.concat([localHeader(), request]));
+    });
+    const done = (answer: boolean): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once("data", (data: Buffer) => done(data.length > 1 && data.readUInt16BE(0) === 0x0101));
+    socket.once("error", () => done(false));
+    socket.once("close", () => done(false));
+    socket.setTimeout(ANSWER_MS, () => done(false));
+  });
+}
+
+const ATTEMPTS = 20;
+
+/** A port that is free for UDP and TCP on every address. coturn itself would go on without it. */
+async function choosePort(addresses: readonly string[], wanted: number): Promise<number> {
+  for (let attempt = 1; ; attempt += 1) {
+    const port = wanted === 0 ? await freeTcpPort(addresses[0]) : wanted;
+    try {
+      for (const address of addresses) {
+        await bindTcp(address, port);
+        await bindUdp(address, port);
+      }
+      return port;
+    } catch (error) {
+      if (wanted === 0 && attempt < ATTEMPTS) continue;
+      throw explained(error as NodeJS.ErrnoException, port);
+    }
+  }
+}
+
+function explained(error: NodeJS.ErrnoException & { address?: string }, port: number): Failure {
+  const cause = { cause: error };
+  switch (error.code) {
+    case "EADDRINUSE":
+      return new Failure(
+        `Port ${port} for the relay is in use already. Stop what uses it, choose another with --turn-port, or do ` +
+          "without the relay: --turn-enabled false.",
+        1,
+        cause,
+      );
+    case "EACCES":
+      return new Failure(
+        `Port ${port} for the relay needs rights that this user does not have. Choose one above 1023 with --turn-port.`,
+        1,
+        cause,
+      );
+    case "EADDRNOTAVAIL":
+      return new Failure(
+        `The relay cannot listen on ${error.address ?? "its address"}: it is no address of this machine. Choose ` +
+          "another with --turn-host.",
+        1,
+        cause,
+      );
+    default:
+      return new Failure(`The relay cannot listen on port ${port}: ${error.message}`, 1, cause);
+  }
+}
+
+const freeTcpPort = (host = "127.0.0.1"): Promise<number> => bindTcp(host, 0);
+
+function bindTcp(host: string, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen({ host, port, ipv6Only: true }, () => {
+      const { port: taken } = server.address() as { port: number };
+      server.close(() => resolve(taken));
+    });
+  });
+}
+
+function bindUdp(host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = createSocket({ type: host.includes(":") ? "udp6" : "udp4", ipv6Only: host.includes(":") });
+    socket.once("error", reject);
+    socket.bind(port, host, () => socket.close(() => resolve()));
+  });
+}

@@ -1,0 +1,74 @@
+/** The embedded relay as a node uses it: what comes for it at the shared port, and how it is. */
+import type { Socket } from "node:net";
+import type { Clock } from "../clock.ts";
+import type { Config } from "../config/options.ts";
+import { countAllocations } from "./allocations.ts";
+import { answersStun, type SharedRelay } from "./embedded-relay.ts";
+import { forwardTo, type NotForwarded } from "./forward.ts";
+
+/** What the relay adds, asked at each scrape. */
+export interface RelayNumbers {
+  isUp(): Promise<boolean>;
+  /** Undefined where the system does not tell. */
+  allocations(): Promise<number | undefined>;
+  /** Connections of the shared port that are handed to it now. */
+  streams(): number;
+}
+
+export interface UseParts {
+  readonly metrics: {
+    watchRelay(numbers: RelayNumbers): void;
+    forwarded(): void;
+    notForwarded(why: NotForwarded): void;
+  };
+  /** How often one address may connect. */
+  readonly addresses: {
+    keyOf(address: string): string | undefined;
+    take(key: string | undefined, what: "connections", now: number): number;
+  };
+  readonly clock: Clock;
+}
+
+export interface UsedRelay {
+  /** See `onStun` of `sharePort`. */
+  take(socket: Socket): void;
+  state(): Promise<"up" | "down">;
+  close(): void;
+}
+
+/** Strangers may ask for it any number of times. */
+const ASK_EVERY_MS = 1_000;
+
+export function useRelay(
+  { proxyPort, relay }: SharedRelay,
+  { min_port, max_port, max_allocations }: Config["turn"],
+  { metrics, addresses, clock }: UseParts,
+): UsedRelay {
+  const forwarder = forwardTo({
+    port: proxyPort,
+    max: max_allocations,
+    admits: (address) => addresses.take(addresses.keyOf(address), "connections", clock.now()) === 0,
+    forwarded: () => metrics.forwarded(),
+    refused: (why) => metrics.notForwarded(why),
+  });
+  let asked = Number.NEGATIVE_INFINITY;
+  let answer: Promise<boolean> = Promise.resolve(false);
+  // It is asked and not its process: workers have no other way, and one that hangs is not up.
+  const isUp = (): Promise<boolean> => {
+    if (clock.now() - asked >= ASK_EVERY_MS) {
+      asked = clock.now();
+      answer = answersStun(proxyPort);
+    }
+    return answer;
+  };
+  metrics.watchRelay({
+    isUp,
+    allocations: () => countAllocations(relay, min_port, max_port),
+    streams: () => forwarder.streams,
+  });
+  return {
+    take: (socket) => forwarder.take(socket),
+    state: async () => ((await isUp()) ? "up" : "down"),
+    close: () => forwarder.close(),
+  };
+}
