@@ -45,10 +45,16 @@ function tests(script: string): void {
   failed += ok ? counted : Math.max(counted, 1);
 }
 
-/** The browsers that the tests of the page drive, and the authority that certificates are got from in tests. */
+/**
+ * The browsers that the tests of the page drive, what networks are made of for them, and the authority that certificates
+ * are got from in tests.
+ */
 const NEEDED = {
   chromium: "/usr/bin/chromium",
   "firefox-esr": "/usr/bin/firefox-esr",
+  iproute2: "/usr/sbin/ip",
+  nftables: "/usr/sbin/nft",
+  procps: "/usr/sbin/sysctl",
   pebble: "/usr/bin/pebble",
 };
 requirePackages(Object.entries(NEEDED).flatMap(([name, path]) => (existsSync(path) ? [] : [name])));

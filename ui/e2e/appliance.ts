@@ -2,9 +2,12 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
+import { get } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 
 const EXECUTABLE =
@@ -26,6 +29,9 @@ export interface Appliance {
 export interface ApplianceOptions {
   port?: number;
   dataDir?: string;
+  /** The network namespace that it runs in, and the address by which it is reached there. */
+  namespace?: string;
+  host?: string;
   args?: string[];
 }
 
@@ -33,26 +39,24 @@ export interface ApplianceOptions {
 export async function startAppliance({
   port = 0,
   dataDir,
+  namespace,
+  host,
   args = [],
 }: ApplianceOptions = {}): Promise<Appliance> {
   const folder = mkdtempSync(join(tmpdir(), "chatrandom-e2e-"));
   const data = dataDir ?? join(folder, "data");
-  const child: ChildProcess = spawn(
+  const ports = ["--port", String(port), "--turn-port", "0"];
+  const serve = ["serve", ...ports, "--data-dir", data, "--log-format", "json", ...args];
+  const [program = "", ...rest] = [
+    ...(namespace ? ["ip", "netns", "exec", namespace] : []),
     EXECUTABLE,
-    [
-      "serve",
-      "--port",
-      String(port),
-      "--turn-port",
-      "0",
-      "--data-dir",
-      data,
-      "--log-format",
-      "json",
-      ...args,
-    ],
-    { cwd: folder, env: { PATH: process.env.PATH, HOME: folder }, stdio: ["ignore", "ignore", "pipe"] },
-  );
+    ...serve,
+  ];
+  const child: ChildProcess = spawn(program, rest, {
+    cwd: folder,
+    env: { PATH: process.env.PATH, HOME: folder },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   const lines: string[] = [];
   const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
   const url = await new Promise<string>((resolve, reject) => {
@@ -63,7 +67,8 @@ export async function startAppliance({
     createInterface({ input: child.stderr! }).on("line", (line) => {
       lines.push(line);
       const { msg, url } = JSON.parse(line) as { msg: string; url?: string };
-      if (msg === "ready" && url) resolve(url);
+      // From elsewhere it is reached by HTTPS.
+      if (msg === "ready" && url) resolve(host ? `https://${host}:${new URL(url).port}/` : url);
     });
   });
   return {
@@ -72,8 +77,8 @@ export async function startAppliance({
     dataDir: data,
     pid: child.pid!,
     async metric(name) {
-      const text = await (await fetch(new URL("/metrics", url))).text();
-      const values = text
+      const all = await textOf(new URL("/metrics", url));
+      const values = all
         .split("\n")
         .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
       return values.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
@@ -86,4 +91,13 @@ export async function startAppliance({
       return code;
     },
   };
+}
+
+/** Its certificate is its own. */
+async function textOf(url: URL): Promise<string> {
+  if (url.protocol === "http:") return (await fetch(url)).text();
+  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+    get(url, { rejectUnauthorized: false }, resolve).once("error", reject);
+  });
+  return text(answer);
 }

@@ -2,10 +2,15 @@
 import { chromium, firefox } from "playwright-core";
 import type { Browser } from "playwright-core";
 
-/** Debian's Chromium. As root, as in a container, it runs only without its sandbox. `more` are further arguments. */
-export const launchChromium = (...more: string[]): Promise<Browser> =>
+const CHROMIUM = "/usr/bin/chromium";
+
+/**
+ * Debian's Chromium. As root, as in a container, it runs only without its sandbox. `more` are further arguments; another
+ * `executablePath` is that of a script which starts it somewhere else.
+ */
+export const launchChromium = (more: string[] = [], executablePath = CHROMIUM): Promise<Browser> =>
   chromium.launch({
-    executablePath: "/usr/bin/chromium",
+    executablePath,
     args: [
       "--no-sandbox",
       "--disable-gpu",

@@ -42,12 +42,17 @@ export class Visitor {
   readonly complaints: string[] = [];
   /** What the visitor has written. */
   readonly said: string[] = [];
+  /** What its pages sent to the node. */
+  readonly frames: string[] = [];
   readonly #context: BrowserContext;
 
   private constructor(context: BrowserContext, page: Page, color: Color) {
     this.#context = context;
     this.page = page;
     this.color = color;
+    page.on("websocket", (socket) => {
+      socket.on("framesent", ({ payload }) => this.frames.push(String(payload)));
+    });
     page.on("pageerror", (error) => this.complaints.push(String(error)));
     page.on("console", (message) => {
       if (message.type() === "error" && !EXPECTED.test(message.text())) {
@@ -58,7 +63,7 @@ export class Visitor {
 
   static async open(browser: Browser, url: string, options: VisitorOptions = {}): Promise<Visitor> {
     const { color = "red", camera = "works", viewport = { width: 1024, height: 720 } } = options;
-    const context = await browser.newContext({ viewport });
+    const context = await browser.newContext({ viewport, ignoreHTTPSErrors: true });
     await context.addInitScript(identity, { ...COLORS[color], camera });
     const visitor = new Visitor(context, await context.newPage(), color);
     await visitor.page.goto(url);
@@ -171,6 +176,23 @@ export class Visitor {
     return this.page.evaluate(() =>
       (window as unknown as Probed).peerConnections.findIndex((each) => each.connectionState === "connected"),
     );
+  }
+
+  /** By what kind of candidate this side sends, and over what; null while there is no call. */
+  way(): Promise<{ local: string; transport: string } | null> {
+    return this.page.evaluate(async () => {
+      const { peerConnections } = window as unknown as Probed;
+      const connection = peerConnections.findLast((each) => each.connectionState === "connected");
+      const all = [...((await connection?.getStats())?.values() ?? [])] as Record<string, unknown>[];
+      const selected = all.find(({ type }) => type === "transport")?.selectedCandidatePairId;
+      const pair = all.find(({ id, type, selected: marked }) =>
+        selected === undefined ? type === "candidate-pair" && marked === true : id === selected,
+      );
+      const local = all.find(({ id }) => id === pair?.localCandidateId);
+      if (!local) return null;
+      const transport = local.relayProtocol ?? local.protocol;
+      return { local: String(local.candidateType), transport: String(transport) };
+    });
   }
 
   async close(): Promise<void> {
