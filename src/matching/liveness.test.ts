@@ -98,12 +98,17 @@ describe("what the store has lost", () => {
     await anna(lost).find(wished);
     const { match } = matched(await ben(lost).find(wished));
     const theirs = { ...match, role: "answerer" as const, partner: { session: "ben", node: "b" } };
-    expect(await pool.matcher.restore(anna(pool).self, theirs)).toBe("alone");
-    expect(await pool.matcher.restore(anna(pool).self, theirs)).toBe("alone");
-    expect(await pool.matcher.restore(ben(pool).self, match)).toBe("held");
-    expect(await pool.matcher.restore(anna(pool).self, theirs)).toBe("held");
+    expect(await pool.matcher.restore(anna(pool).self, theirs)).toMatchObject({ restored: "alone" });
+    expect(await pool.matcher.restore(anna(pool).self, theirs)).toMatchObject({ restored: "alone" });
+    expect(await pool.matcher.restore(ben(pool).self, match)).toMatchObject({ restored: "held" });
+    expect(await pool.matcher.restore(anna(pool).self, theirs)).toEqual({
+      restored: "held",
+      partnerNode: "b",
+    });
+    expect(await pool.matcher.restore(ben(pool).self, match)).toEqual({ restored: "held", partnerNode: "a" });
     expect((await pool.matcher.resume("anna", "c"))?.resumed).toEqual({ state: "paired", match: theirs });
-    expect(await pool.matcher.restore(anna(pool).self, theirs)).toBe("superseded");
+    expect(await pool.matcher.restore(anna(pool).self, theirs)).toMatchObject({ restored: "superseded" });
+    expect(await pool.matcher.restore(ben(pool).self, match)).toEqual({ restored: "held", partnerNode: "c" });
     expect(await ben(pool).leave()).toMatchObject({ partner: { session: "anna", node: "c" } });
   });
 
@@ -112,7 +117,7 @@ describe("what the store has lost", () => {
     await anna(lost).find();
     const { match } = matched(await ben(lost).find());
     await anna(pool).find();
-    expect(await pool.matcher.restore(ben(pool).self, match)).toBe("over");
+    expect(await pool.matcher.restore(ben(pool).self, match)).toMatchObject({ restored: "over" });
     expect((await pool.matcher.resume("ben", "b"))?.resumed).toEqual({ state: "idle" });
   });
 
@@ -290,7 +295,7 @@ describe("reap", () => {
     await pool.matcher.retire("a");
     await pool.matcher.reap("a");
     await pool.matcher.renew("a", some);
-    expect(await pool.matcher.restore(anna(pool).self)).toBe("held");
+    expect(await pool.matcher.restore(anna(pool).self)).toMatchObject({ restored: "held" });
     pool.now += 60_000;
     await pool.matcher.retire("a");
     await pool.matcher.reap("a");

@@ -76,9 +76,9 @@ export interface Matcher {
   /**
    * Tells the store again what a node holds, when the store may have lost it (Redis came back empty) or given it up
    * (`renew` says another `heldSince`): a session, and the pair it is in. What the store knows goes first. A waiting session needs
-   * no more than its next `find`.
+   * no more than its next `find`. `partnerNode` is where the pair's other side lives now, when it is `held`.
    */
-  restore(holder: Holder, match?: Match): Promise<Restored>;
+  restore(holder: Holder, match?: Match): Promise<{ restored: Restored; partnerNode?: string }>;
 
   /**
    * Asks for a partner; changes the wish of a waiting ticket, which keeps its place (M5, M6); leaves a pair and asks

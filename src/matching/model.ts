@@ -89,20 +89,22 @@ export class ModelMatcher implements Matcher {
     return { holder: { session, node, epoch, device }, previousNode, resumed };
   }
 
-  async restore(holder: Holder, match?: Match): Promise<Restored> {
+  async restore(holder: Holder, match?: Match): ReturnType<Matcher["restore"]> {
+    const inPair = (partner: Session | undefined): { restored: Restored; partnerNode?: string } =>
+      partner ? { restored: "held", partnerNode: partner.node } : { restored: "alone" };
     const known = this.#held(holder);
-    if (known === "superseded") return known;
-    if (known && match && known.pair?.id !== match.pair) return "over";
-    if (known) return match && !this.#partner(known) ? "alone" : "held";
+    if (known === "superseded") return { restored: known };
+    if (known && match && known.pair?.id !== match.pair) return { restored: "over" };
+    if (known) return match ? inPair(this.#partner(known)) : { restored: "held" };
     const session: Session = { ...holder };
     this.#record(session);
-    if (!match) return "held";
+    if (!match) return { restored: "held" };
     const partner = this.#sessions.get(match.partner.session);
-    if (partner && partner.pair?.id !== match.pair) return "over";
+    if (partner && partner.pair?.id !== match.pair) return { restored: "over" };
     const { pair: id, role, common, mode } = match;
     session.pair = { id, role, common, partner: match.partner.session };
     session.ticket = { wish: { mode, interests: [], languages: [], strict: false }, since: this.#now };
-    return partner ? "held" : "alone";
+    return inPair(partner);
   }
 
   async undo(holder: Holder, pair: string, find: Find, avoid?: readonly string[]): Promise<Outcome> {

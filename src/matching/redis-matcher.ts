@@ -75,7 +75,7 @@ export class RedisMatcher implements Matcher {
     return { holder: { session, node, epoch, device }, previousNode, resumed: readResumed(what) };
   }
 
-  async restore({ session, node, epoch, device }: Holder, match?: Match): Promise<Restored> {
+  async restore({ session, node, epoch, device }: Holder, match?: Match): ReturnType<Matcher["restore"]> {
     const pair = match
       ? [
           match.pair,
@@ -86,7 +86,9 @@ export class RedisMatcher implements Matcher {
           match.common.language ?? "",
         ]
       : ["", "", "", "", "", ""];
-    return (await this.#run(restore, session, node, epoch, device, ...pair)) as Restored;
+    const reply = await this.#run(restore, session, node, epoch, device, ...pair);
+    const [restored, partnerNode] = reply as [Restored, string?];
+    return { restored, ...(partnerNode && { partnerNode }) };
   }
 
   find(holder: Holder, wanted: Find, avoid?: readonly string[]): Promise<Outcome> {

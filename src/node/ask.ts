@@ -19,7 +19,7 @@ export async function ask(
       await matcher.absent(holder);
       return { name: "absent" };
     case "restore":
-      return { name: "restore", restored: await matcher.restore(holder, call.match) };
+      return { name: "restore", ...(await matcher.restore(holder, call.match)) };
     case "find":
       return { name: "find", outcome: await matcher.find(holder, call.find, avoid()) };
     case "undo":

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { expect, test, vi } from "vitest";
+import type { Envelope } from "../links/link.ts";
 import { noLink } from "../links/no-link.ts";
 import type { Matcher } from "../matching/matcher.ts";
 import { readWish } from "../matching/wish.ts";
@@ -27,7 +28,7 @@ async function start(more: Partial<NodeParts> = {}) {
       resumes.push(resume);
       return resume.promise;
     }),
-    restore: vi.fn(async () => "held"),
+    restore: vi.fn<Matcher["restore"]>(async () => ({ restored: "held" })),
     find: vi.fn(async () => waiting),
     undo: vi.fn(async () => waiting),
     absent: vi.fn(async () => {}),
@@ -200,4 +201,52 @@ test("drain: an answer that comes too late sets nothing off any more", async () 
   await settled();
   expect(clock.pending).toBe(0);
   expect(matcher.absent).not.toHaveBeenCalled();
+});
+
+/** A visitor in the pair `p` with somebody on node `b`, and over which links there is a way. */
+async function pairedAcross() {
+  const down = new Set<string>();
+  const signals: string[] = [];
+  const send = (to: string, envelope: Envelope): boolean => {
+    if (down.has(to)) return false;
+    if (envelope.kind === "note" && envelope.note.type === "signal") signals.push(to);
+    return true;
+  };
+  const peers = () => [{ node: "b", endpoint: "", why: "", state: down.has("b") ? "lost" : "up" } as const];
+  const party = await start({ link: { ...noLink("n"), send, peers } });
+  const partner = { session: "s", node: "b" };
+  const common = { interests: [] };
+  const match = { pair: "p", mode: "text", role: "offerer", partner, common } as const;
+  const visitor = party.connect(RESUME);
+  party.resumes[0]!.resolve({ ...found()!, resumed: { state: "paired", match } });
+  await settled();
+  party.matcher.restore.mockClear();
+  return { ...party, visitor, down, signals };
+}
+
+test("a pair over a link that is down asks the store how it stands, at once and again and again", async () => {
+  const { node, clock, down, matcher, visitor } = await pairedAcross();
+  down.add("b");
+  node.onPeer("b", false);
+  await settled();
+  expect(matcher.restore).toHaveBeenCalledOnce();
+  clock.move(2_999);
+  matcher.restore.mockResolvedValue({ restored: "over" });
+  clock.move(1);
+  await settled();
+  expect(visitor.socket.take()).toContainEqual({ type: "ended", pair: "p", reason: "lost" });
+  clock.move(10_000);
+  await settled();
+  expect(matcher.restore).toHaveBeenCalledTimes(2);
+});
+
+test("a signal to a node that is not there any more makes the store be asked where the other side is", async () => {
+  const { down, matcher, visitor, signals } = await pairedAcross();
+  down.add("b");
+  matcher.restore.mockResolvedValue({ restored: "held", partnerNode: "c" });
+  visitor.say({ type: "signal", pair: "p", data: {} });
+  await settled();
+  expect(matcher.restore).toHaveBeenCalledOnce();
+  visitor.say({ type: "signal", pair: "p", data: {} });
+  expect(signals).toEqual(["c"]);
 });

@@ -18,6 +18,8 @@ import { Sessions } from "./sessions.ts";
 import type { Socket } from "./socket.ts";
 
 const SWEEP_MS = 60_000;
+/** How long what happened to the other side of a pair may stay unknown while the link to its node is down. */
+const APART_MS = 3_000;
 
 export class Node implements ConnectionOwner, LinkEvents {
   readonly id: string;
@@ -33,6 +35,7 @@ export class Node implements ConnectionOwner, LinkEvents {
   readonly #statuses: Ring<Connection>;
   readonly #renewals: Ring<Connection> | undefined;
   #stopSweeping: (() => void) | undefined;
+  #stopAsking: (() => void) | undefined;
   #draining = false;
   #drained: (() => void) | undefined;
 
@@ -80,6 +83,10 @@ export class Node implements ConnectionOwner, LinkEvents {
   /** Takes the node's lease and keeps it. Resolves once the store was asked for the first time. */
   async start(): Promise<void> {
     this.#stopSweeping = this.clock.every(SWEEP_MS, () => this.addresses.sweep(this.clock.now()));
+    this.#stopAsking = this.clock.every(APART_MS, () => {
+      for (const { node, state } of this.#parts.link.peers())
+        if (state === "lost") this.#sessions.missed(node);
+    });
     await this.#lease.start();
   }
 
@@ -137,6 +144,7 @@ export class Node implements ConnectionOwner, LinkEvents {
     for (const connection of this.#connections)
       connection.close(CloseCode.draining, "this node is going away");
     this.#stopSweeping?.();
+    this.#stopAsking?.();
     this.#heartbeats.stop();
     this.#statuses.stop();
     this.#renewals?.stop();
@@ -242,7 +250,8 @@ export class Node implements ConnectionOwner, LinkEvents {
 
   onPeer(node: string, up: boolean): void {
     this.#parts.log.info({ node }, up ? "linked with another node" : "the link to another node is down");
-    if (up) this.#sessions.missed(node);
+    // What was said is lost when it goes down, and was said to nobody when it comes up.
+    this.#sessions.missed(node);
   }
 
   /** Another node has begun to listen to this one: time to look who there is. */

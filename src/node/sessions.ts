@@ -287,8 +287,9 @@ export class Sessions {
     }
     if (note.type === "signal") metrics.signalRelayed("link");
     const sent = link.send(partner.node, { kind: "note", to: partner.session, from: from.session, note });
-    // Nobody there will answer: undone now rather than after two seconds (M2).
-    if (!sent && note.type === "matched") {
+    // Nobody there will answer: undone now rather than after two seconds (M2). A pair that has been confirmed asks the
+    // store whether there still is somebody, and where.
+    if (!sent && (note.type === "matched" || note.type === "signal")) {
       this.#notes.push({ to: from.session, from: partner, note: { type: "refused", pair: note.pair } });
     }
   }

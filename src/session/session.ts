@@ -93,7 +93,12 @@ export type Call =
 
 export type Answer =
   | { readonly name: "open" | "absent" }
-  | { readonly name: "restore"; readonly restored: "held" | "over" | "alone" | "superseded" }
+  /** `partnerNode`: where the other side lives, as far as the store knows. */
+  | {
+      readonly name: "restore";
+      readonly restored: "held" | "over" | "alone" | "superseded";
+      readonly partnerNode?: string;
+    }
   | { readonly name: "find" | "undo"; readonly outcome: Outcome }
   | { readonly name: "leave" | "end"; readonly left?: Left | "superseded" }
   | {
@@ -572,7 +577,7 @@ class Turn {
     if (outcome && outcome.kind !== "superseded") this.#onOutcome(outcome);
     else if (answer.name === "block" && answer.blocked !== "superseded")
       this.#onBlocked(call, answer.blocked);
-    else if (answer.name === "restore") this.#onRestored(call, answer.restored);
+    else if (answer.name === "restore") this.#onRestored(call, answer);
     else if (answer.name === "end") this.#forget();
   }
 
@@ -658,7 +663,7 @@ class Turn {
     }
   }
 
-  #onRestored(call: Call, restored: string): void {
+  #onRestored(call: Call, { restored, partnerNode }: Extract<Answer, { name: "restore" }>): void {
     const { state } = this.session;
     if (call.name !== "restore") return;
     const ours = state.name === "paired" && state.match.pair === call.match?.pair ? state : undefined;
@@ -670,7 +675,9 @@ class Turn {
     } else if (ours) {
       // A store that has lost everything learns of the other side when that comes back, in its grace if ever.
       const alone = restored === "alone";
-      this.#become({ ...ours, alone });
+      // Two that move at once may each miss where the other one went.
+      const partner = { ...ours.match.partner, ...(partnerNode !== undefined && { node: partnerNode }) };
+      this.#become({ ...ours, alone, match: { ...ours.match, partner } });
       if (alone) this.#timer("alone", this.#rules.grace);
     }
   }

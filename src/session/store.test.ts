@@ -129,6 +129,19 @@ test("a pair whose other side came back to such a store goes on", () => {
   expect(me.state).toMatchObject({ name: "paired", match: { pair: "p1" } });
 });
 
+test("a pair goes on with its other side where the store says that it lives now", () => {
+  const me = answerer().event({ type: "forgotten" });
+  me.answered({ name: "restore", restored: "held", partnerNode: "n9" });
+  expect(me.says({ type: "signal", pair: "p1", data: {} }).told).toMatchObject([
+    { partner: { ...STRANGER, node: "n9" }, note: { type: "signal" } },
+  ]);
+  expect(me.event({ type: "forgotten" }).answered({ name: "restore", restored: "held" }).state).toMatchObject(
+    {
+      match: { partner: { ...STRANGER, node: "n9" } },
+    },
+  );
+});
+
 test("a pair that the store knows to be over ends, and with it whatever else it believes of us", () => {
   const me = answerer().event({ type: "forgotten" }).answered({ name: "restore", restored: "over" });
   expect(me.sent).toMatchObject([{ type: "ended", pair: "p1", reason: "lost" }]);

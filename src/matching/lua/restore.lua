@@ -4,30 +4,32 @@
 -- ARGV[4..7]    session, node, epoch, device
 -- ARGV[8..13]   the pair or '', its mode, role, partner, shared interests (one a line), language or ''
 --
--- Returns held | over (the other side is in this pair no more) | alone (the other side is not known) | superseded
+-- Returns { held, the node of the pair's other side or '' }, or one of
+--   { over (the other side is in this pair no more) | alone (the other side is not known) | superseded }
 
 local session, pair = ARGV[4], ARGV[8]
 local record, superseded = held(session, ARGV[5], tonumber(ARGV[6]))
-if superseded then return 'superseded' end
+if superseded then return { 'superseded' } end
 -- What the store knows goes first: a pair that it does not know of this session is over.
 if record then
-  if pair == '' then return 'held' end
-  if record.pair ~= pair then return 'over' end
-  return partnerOf(record) and 'held' or 'alone'
+  if pair == '' then return { 'held', '' } end
+  if record.pair ~= pair then return { 'over' } end
+  local partner = partnerOf(record)
+  return partner and { 'held', partner.node } or { 'alone' }
 end
 
 record = { device = ARGV[7] }
 hold(session, record, ARGV[5], tonumber(ARGV[6]))
-local answer = 'held'
+local answer = { 'held', '' }
 if pair ~= '' then
   local partner = read(ARGV[11])
   if partner and partner.pair ~= pair then
-    answer = 'over'
+    answer = { 'over' }
   else
     local shared = {}
     for interest in string.gmatch(ARGV[12], '[^\n]+') do shared[#shared + 1] = interest end
     pairUp(record, pair, ARGV[11], ARGV[10], shared, ARGV[13] ~= '' and ARGV[13] or nil)
-    if not partner then answer = 'alone' end
+    answer = partner and { 'held', partner.node } or { 'alone' }
     record.mode, record.interests, record.languages, record.strict, record.since = ARGV[9], {}, {}, false, now
   end
 end
