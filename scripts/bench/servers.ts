@@ -63,6 +63,7 @@ async function chatrandom(): Promise<number> {
       heartbeat: HEARTBEAT_MS,
       status: STATUS_MS,
       renew: 1_000,
+      lease: DEFAULT_RULES.lease,
       rates: { find: any, signal: any, other: any },
       addressRates: { connections: any, sessions: any, finds: any },
     },

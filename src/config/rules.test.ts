@@ -24,6 +24,7 @@ test("S2, T6, T7: a node that nobody configured keeps to the contract", () => {
     heartbeat: 20_000,
     status: 15_000,
     renew: 1_000,
+    lease: 5_000,
     rates: {
       find: { burst: 10, perSecond: 1 },
       signal: { burst: 100, perSecond: 50 },

@@ -16,6 +16,7 @@ export function nodeRules({ session, limits }: Config): NodeRules {
     heartbeat: HEARTBEAT_MS,
     status: STATUS_MS,
     renew: RENEW_MS,
+    lease: DEFAULT_RULES.lease,
     rates: { find: rate(limits.find), signal: rate(limits.signal), other: rate(limits.other) },
     addressRates: {
       connections: rate(limits.address_connections),

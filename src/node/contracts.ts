@@ -96,6 +96,8 @@ export interface NodeRules {
   heartbeat: number;
   status: number;
   renew: number;
+  /** How long a lease lasts. */
+  lease: number;
   rates: ConnectionRates;
   addressRates: AddressRates;
 }

@@ -38,7 +38,7 @@ function lease(more: { renew?: () => Promise<Renewal>; reap?: Matcher["reap"] } 
     registry,
     link,
     clock,
-    rules: { renew: 1_000 },
+    rules: { renew: 1_000, lease: 5_000 },
   };
   const settled = () => new Promise((resolve) => void setImmediate(resolve));
   return { clock, did, matcher, registry, events, link, settled, lease: new Lease(parts, events) };
@@ -179,4 +179,23 @@ test("that cannot be given back runs out by itself", async () => {
   matcher.retire.mockRejectedValueOnce(new Error("away"));
   await mine.giveUp();
   expect(events.onFailed).toHaveBeenCalledWith("retire", expect.any(Error));
+});
+
+test("is stale once it may have run out, until it is renewed", async () => {
+  const answers = [Promise.withResolvers<Renewal>(), Promise.withResolvers<Renewal>()];
+  let asked = 0;
+  const { clock, lease: mine, settled } = lease({ renew: () => answers[asked++]!.promise });
+  const started = mine.start();
+  await settled();
+  expect(mine.isStale).toBe(true);
+  clock.move(500);
+  answers[0]!.resolve(RENEWAL);
+  await started;
+  clock.move(4_499);
+  expect(mine.isStale).toBe(false);
+  clock.move(1); // five seconds after it was asked for
+  expect(mine.isStale).toBe(true);
+  answers[1]!.resolve(RENEWAL);
+  await settled();
+  expect(mine.isStale).toBe(false);
 });

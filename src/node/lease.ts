@@ -14,7 +14,7 @@ export interface LeaseParts {
   registry: Registry;
   link: Pick<Link, "setPeers">;
   clock: Clock;
-  rules: { renew: number };
+  rules: { renew: number; lease: number };
 }
 
 export interface LeaseEvents {
@@ -35,6 +35,8 @@ export class Lease {
   #held = false;
   /** By the store's clock; undefined before the first lease. */
   #heldSince: number | undefined;
+  /** When the last renewal that succeeded was asked for, by our own clock. */
+  #renewedAt = Number.NEGATIVE_INFINITY;
   #renewing = false;
   #stop: (() => void) | undefined;
 
@@ -46,6 +48,15 @@ export class Lease {
   /** Whether the last renewal succeeded. */
   get isHeld(): boolean {
     return this.#held;
+  }
+
+  /**
+   * Whether it may have run out, by our own clock: this process was stopped for a while, or the store is away. What others
+   * have said meanwhile may be long over.
+   */
+  get isStale(): boolean {
+    const { clock, rules } = this.#parts;
+    return clock.now() - this.#renewedAt >= rules.lease;
   }
 
   async start(): Promise<void> {
@@ -73,11 +84,13 @@ export class Lease {
   async #renew(): Promise<void> {
     if (this.#renewing) return;
     this.#renewing = true;
-    const { id, matcher } = this.#parts;
+    const { id, matcher, clock } = this.#parts;
     try {
       // Others look for the card as soon as they see the lease, so the card comes first.
       if (!this.#held) await this.#parts.registry.announce();
+      const asked = clock.now();
       const { total, nodes, dead, heldSince } = await matcher.renew(id, this.#events.counts());
+      this.#renewedAt = asked;
       this.total = total;
       await this.#meet(nodes);
       this.#held = true;

@@ -59,6 +59,7 @@ async function start(more: Partial<NodeParts> = {}) {
       heartbeat: 20_000,
       status: 15_000,
       renew: 1_000,
+      lease: 5_000,
       rates: { find: ANY, signal: ANY, other: ANY },
       addressRates: { connections: ANY, sessions: ANY, finds: ANY },
     },
@@ -249,4 +250,27 @@ test("a signal to a node that is not there any more makes the store be asked whe
   expect(matcher.restore).toHaveBeenCalledOnce();
   visitor.say({ type: "signal", pair: "p", data: {} });
   expect(signals).toEqual(["c"]);
+});
+
+test("M2: a claim that comes when the lease may have run out is refused, and the store asked how things stand", async () => {
+  const sent: unknown[] = [];
+  const send = (_to: string, envelope: Envelope) => sent.push(envelope) > 0;
+  const party = await start({ link: { ...noLink("n"), send } });
+  const visitor = party.connect(RESUME);
+  const wish = { mode: "text", interests: [], languages: [], strict: false } as const;
+  party.resumes[0]!.resolve({ ...found()!, resumed: { state: "waiting", wish, since: 1 } });
+  await settled();
+  party.matcher.renew.mockRejectedValue(new Error("away"));
+  party.clock.move(6_000);
+  visitor.types();
+  sent.splice(0);
+  party.matcher.find.mockClear();
+  const session = sessionIdOf(TOKEN);
+  const common = { interests: [] };
+  const note = { type: "matched", pair: "p", mode: "text", role: "answerer", common } as const;
+  party.node.onEnvelope("b", { kind: "note", to: session, from: "s", note });
+  await settled();
+  expect(sent).toEqual([{ kind: "note", to: "s", from: session, note: { type: "refused", pair: "p" } }]);
+  expect(visitor.types()).toEqual([]);
+  expect(party.matcher.find).toHaveBeenCalledOnce();
 });

@@ -49,6 +49,7 @@ export class Node implements ConnectionOwner, LinkEvents {
     this.#sessions = new Sessions(parts, {
       counts: () => this.#counts(),
       onFenced: () => this.#lease.renewSoon(),
+      isStale: () => this.#lease.isStale,
     });
     this.#door = new Door(parts, this.#sessions, this.addresses, (connection, message, raw) => {
       this.onMessage(connection, message, raw);

@@ -23,6 +23,8 @@ export interface SessionsEvents {
   counts(): Counts;
   /** The store says that this node's lease has run out. */
   onFenced(): void;
+  /** Whether this node may have lost its lease without knowing yet. */
+  isStale(): boolean;
 }
 
 export class Sessions {
@@ -309,7 +311,11 @@ export class Sessions {
   #deliver(to: string, from: Partner, note: Note): void {
     const seat = this.hub.get(to);
     const movedTo = this.#movedTo.get(to);
-    if (seat) this.dispatch(seat, { type: "note", from, note });
+    if (seat && note.type === "matched" && seat.session.state.name === "waiting" && this.#events.isStale()) {
+      // From before this node was stopped, perhaps: the match is undone long since, or the store says that it stands.
+      this.#tell(from, { session: to, node: this.#parts.id }, { type: "refused", pair: note.pair });
+      this.dispatch(seat, { type: "forgotten" });
+    } else if (seat) this.dispatch(seat, { type: "note", from, note });
     else if (note.type === "signal" && movedTo !== undefined) {
       const { pair, raw } = note;
       this.#parts.link.send(movedTo, { kind: "held", session: to, pair, frames: [raw] });

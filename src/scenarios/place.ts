@@ -41,6 +41,7 @@ const RULES: NodeRules = {
   heartbeat: 20_000,
   status: 15_000,
   renew: 1_000,
+  lease: DEFAULT_RULES.lease,
   rates: { find: ANY, signal: ANY, other: ANY },
   addressRates: { connections: ANY, sessions: ANY, finds: ANY },
 };
