@@ -26,6 +26,7 @@ import type { Logger } from "./log.ts";
 import { RedisMatcher } from "./matching/redis-matcher.ts";
 import { readWish } from "./matching/wish.ts";
 import { redisReports } from "./moderation/reports.ts";
+import { newNodeId } from "./node/node-id.ts";
 import { Node } from "./node/node.ts";
 import { withoutPassword } from "./redis/address.ts";
 import { connectRedis } from "./redis/client.ts";
@@ -72,7 +73,7 @@ export interface Worker {
 }
 
 const REDIS_TIMEOUT_MS = 10_000;
-/** A dead worker is waited for until its lease runs out, and somebody who cannot be reached not for ever. */
+/** Somebody of another machine who has died is waited for until the lease runs out; nobody is for ever. */
 const WORKER_READY_MS = 10_000;
 
 /**
@@ -128,12 +129,13 @@ export async function run(
 
     const opened = await opening;
     const relay = share?.relay ?? opened?.shared();
-    const id = randomBytes(9).toString("base64url");
+    const id = share?.node ?? newNodeId();
     const matcher = new RedisMatcher({
       redis,
       prefix: PREFIX,
       rules: matchingRules(config),
     });
+    if (share?.before !== undefined) await matcher.retire(share.before);
     const metrics = createMetrics(() => node.numbers());
     const link =
       kind === "join" || share

@@ -10,6 +10,7 @@ import { startEmbeddedRedis } from "./embedded/redis.ts";
 import { listen } from "./http/listen.ts";
 import { tcpEndpoint } from "./links/endpoint.ts";
 import type { Logger } from "./log.ts";
+import { newNodeId } from "./node/node-id.ts";
 import type { Share } from "./workers/messages.ts";
 import { openRelayFor } from "./relay/embedded-relay.ts";
 import { startWorkerProcess } from "./workers/process.ts";
@@ -60,12 +61,18 @@ export async function runWorkers(
     const port = await freePort(config.host, config.port);
     const relay = await openRelayFor(kind, config, log);
     undo.push(() => relay?.stop());
+    const nodes = new Map<number, string>();
+    const nodesOf = (worker: number): Pick<Share, "node" | "before"> => {
+      const [node, before] = [newNodeId(), nodes.get(worker)];
+      nodes.set(worker, node);
+      return { node, before };
+    };
     const supervisor = await supervise({
       workers,
       orders: (worker, life) => ({
         kind,
         config,
-        share: { worker, port, relay: relay?.shared(), ...shareOf(worker, life) },
+        share: { worker, port, relay: relay?.shared(), ...nodesOf(worker), ...shareOf(worker, life) },
       }),
       start: startWorkerProcess,
       stopWithin: config.drain_timeout + STOP_MARGIN_MS,

@@ -12,6 +12,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { startTestRedis } from "../redis/test-server.ts";
+import { readStatus } from "../status.ts";
 import { Visitor } from "./visitor.ts";
 
 const dist = (name: string): string => fileURLToPath(new URL(`../../dist/${name}`, import.meta.url));
@@ -181,6 +182,10 @@ test("two workers are one place: matched across, one scrape; kill -9 of one ends
 
   // One worker dies.
   const [victim, survivor] = appliance.workers as [{ pid: number; worker: number }, { pid: number }];
+  const here = { dataDir: join(folder, "data") };
+  const leases = new Map(
+    (await readStatus(here)).nodes.map(({ id, lease }) => [id, performance.now() + lease]),
+  );
   process.kill(victim.pid, "SIGKILL");
   await vi.waitUntil(() => isGone(victim.pid), { timeout: 5_000 });
   const visitors = pairs.flatMap(({ sides }) => sides);
@@ -189,6 +194,9 @@ test("two workers are one place: matched across, one scrape; kill -9 of one ends
   await vi.waitUntil(() => appliance.workers.length === 3, { timeout: 20_000 });
   expect(appliance.workers[2]!.worker).toBe(victim.worker);
   expect(isGone(survivor.pid)).toBe(false);
+  // Its successor has said that it is dead, and did not wait for its lease to run out.
+  const dead = (await readStatus(here)).nodes.find(({ lease }) => lease <= 0)!;
+  expect(performance.now() + dead.lease).toBeLessThan(leases.get(dead.id)!);
 
   const untouched = pairs.filter(({ sides }) => sides.every(isOpen));
   const torn = pairs.filter(({ sides }) => !sides.every(isOpen));

@@ -15,6 +15,10 @@ export interface Orders {
 export interface Share {
   /** Counted from 0. */
   readonly worker: number;
+  /** The id of the node that it is. */
+  readonly node: string;
+  /** The node that this worker was in its last life. It is dead for sure, so nobody need wait for its lease to run out. */
+  readonly before?: string;
   /** The port that all workers listen on; never 0. */
   readonly port: number;
   /** The socket of the Redis that the supervisor runs; undefined when the configuration names another one. */

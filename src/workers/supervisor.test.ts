@@ -57,7 +57,7 @@ function play(workers = 2) {
     orders: (worker, life) => ({
       kind: "serve",
       config: {} as Config,
-      share: { worker, port: 1, link: { listen: `ipc:///l/${life}`, secret: "s" } },
+      share: { worker, node: `n${life}`, port: 1, link: { listen: `ipc:///l/${life}`, secret: "s" } },
     }),
     start: () => {
       const process = new FakeProcess();
