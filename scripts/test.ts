@@ -6,6 +6,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "./build/step.ts";
+import { LIBFAKETIME } from "../src/scenarios/faults/faketime.ts";
 import { requirePackages } from "./native/debian.ts";
 
 const results = join(root, ".cache/test");
@@ -46,8 +47,8 @@ function tests(script: string): void {
 }
 
 /**
- * The browsers that the tests of the page drive, what networks are made of for them, and the authority that certificates
- * are got from in tests.
+ * The browsers that the tests of the page drive, what networks are made of for them, the authority that certificates are
+ * got from in tests, another clock for a node, and what says whether the systemd units are right.
  */
 const NEEDED = {
   chromium: "/usr/bin/chromium",
@@ -56,6 +57,8 @@ const NEEDED = {
   nftables: "/usr/sbin/nft",
   procps: "/usr/sbin/sysctl",
   pebble: "/usr/bin/pebble",
+  libfaketime: LIBFAKETIME,
+  systemd: "/usr/bin/systemd-analyze",
 };
 requirePackages(Object.entries(NEEDED).flatMap(([name, path]) => (existsSync(path) ? [] : [name])));
 mkdirSync(results, { recursive: true });

@@ -30,7 +30,7 @@ export interface TestServers {
 const until = (condition: () => Promise<boolean>): Promise<boolean> =>
   vi.waitUntil(() => condition().catch(() => false), { timeout: 15_000, interval: 20 });
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
