@@ -75,6 +75,8 @@ export interface Find {
   offer?: string;
   /** The visitor hides their address: the node takes it out of `offer`. */
   relay?: boolean;
+  /** As far as the page knows the visitor waits already. So it is no Next, whatever the node has matched meanwhile. */
+  again?: boolean;
 }
 export interface Leave {
   type: "leave";

@@ -120,10 +120,10 @@ function find(fields: Fields): Find {
   const languages = strings(fields, "languages", MAX_LANGUAGES, 35);
   if (interests) message.interests = interests;
   if (languages) message.languages = languages;
-  const strict = optionalBoolean(fields, "strict");
-  const relay = optionalBoolean(fields, "relay");
-  if (strict !== undefined) message.strict = strict;
-  if (relay !== undefined) message.relay = relay;
+  for (const name of ["strict", "again", "relay"] as const) {
+    const value = optionalBoolean(fields, name);
+    if (value !== undefined) message[name] = value;
+  }
   const { offer } = fields;
   if (offer !== undefined && offer !== null) {
     if (typeof offer !== "string" || offer === "" || tooManyBytes(offer, MAX_OFFER_BYTES)) {

@@ -96,6 +96,21 @@ test("Next leaves the pair and asks in one call, and the other side hears of it 
   ]);
 });
 
+test("a search that goes on is no Next: one that has crossed with the match changes nothing", () => {
+  const me = waiting().claimed("p1");
+  const before = me.session;
+  me.says({ type: "find", mode: "text", again: true }, TEXT);
+  expect([me.session, me.effects]).toEqual([before, []]);
+  // Who wants a picture now is in no pair without one.
+  me.says({ type: "find", mode: "video", again: true }, VIDEO);
+  expect(me.calls).toMatchObject([{ name: "find", find: { wish: VIDEO, leaving: "p1" } }]);
+});
+
+test("a search that goes on while waiting changes the ticket as any other", () => {
+  const me = waiting().says({ type: "find", mode: "video", again: true }, VIDEO);
+  expect(me.calls).toEqual([{ name: "find", find: { wish: VIDEO, since: 500 } }]);
+});
+
 test("Next that finds somebody at once tells both the old partner and the new one", () => {
   const me = answerer().finds();
   me.outcome(matched("p2", { partner: { session: "other", node: "n3" } }, "p1"));

@@ -354,8 +354,10 @@ class Turn {
     }
   }
 
-  #find(wish: Wish, { offer }: FindMessage): void {
+  #find(wish: Wish, { offer, again }: FindMessage): void {
     const { state } = this.session;
+    // It has crossed with `matched`. One of another mode is no partner for who has changed over meanwhile.
+    if (again && state.name === "paired" && state.match.mode === wish.mode) return;
     const waiting = {
       name: "waiting",
       wish,

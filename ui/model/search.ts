@@ -38,16 +38,19 @@ export class Search {
     this.#setup = setup;
   }
 
-  /** Asks for a partner, or, while waiting, for another kind of partner. At once when the offer is there. */
-  begin(mode: Mode): void {
+  /**
+   * Asks for a partner, or, while waiting, for another kind of partner. At once when the offer is there. `again` when
+   * the node has said that the visitor waits: should it match us in this very moment, we have not pressed Next.
+   */
+  begin(mode: Mode, again = false): void {
     this.end();
     const turn = this.#turn;
     const { clock, spare } = this.#setup;
-    if (spare.offer(mode) !== null) return this.#find(mode);
+    if (spare.offer(mode) !== null) return this.#find(mode, again);
     let gone = false;
     const go = () => {
       stop();
-      if (!gone && turn === this.#turn) this.#find(mode);
+      if (!gone && turn === this.#turn) this.#find(mode, again);
       gone = true;
     };
     const stop = clock.after(OFFER_MS, go);
@@ -70,15 +73,15 @@ export class Search {
       const least = code === "unavailable" ? KEPT_S : LEAST_RETRY_S;
       const seconds = Math.min(MOST_RETRY_S, Math.max(least, retryAfter ?? 0)) * (1 + random() / 4);
       this.#stopRetry();
-      this.#stopRetry = clock.after(seconds * 1000, () => this.begin(find.mode));
+      this.#stopRetry = clock.after(seconds * 1000, () => this.begin(find.mode, find.again));
     } else if (code === "invalid_message" && !isPlain(find)) {
       // The node would refuse the same again: anybody at all is better than nobody for ever.
-      this.#unanswered = { type: "find", mode: find.mode, relay: find.relay };
+      this.#unanswered = { type: "find", mode: find.mode, again: find.again, relay: find.relay };
       send(this.#unanswered);
     }
   }
 
-  #find(mode: Mode): void {
+  #find(mode: Mode, again: boolean): void {
     const { spare, preferences, canSend, relayOnly, send } = this.#setup;
     if (!canSend()) return;
     const { interests, languages, strict } = preferences();
@@ -86,6 +89,7 @@ export class Search {
     if (interests.length > 0) find.interests = interests;
     if (languages.length > 0) find.languages = languages;
     if (strict && (find.interests || find.languages)) find.strict = true;
+    if (again) find.again = true;
     if (relayOnly()) find.relay = true;
     const offer = spare.offer(mode);
     // Session descriptions are ASCII, so characters are bytes.
@@ -97,4 +101,4 @@ export class Search {
 }
 
 const isPlain = (find: Find): boolean =>
-  Object.keys(find).every((field) => ["type", "mode", "relay"].includes(field));
+  Object.keys(find).every((field) => ["type", "mode", "again", "relay"].includes(field));

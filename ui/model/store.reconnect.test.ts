@@ -68,6 +68,14 @@ test("a search goes on", async () => {
   expect(sockets.last.all("find")).toHaveLength(1);
 });
 
+test("a search that goes on says so: a match that is on its way is not taken for one to go on from", async () => {
+  await search();
+  await reopen({ state: "waiting" });
+  expect(sockets.last.all("find")).toMatchObject([{ again: true }]);
+  await reopen({ state: "idle" });
+  expect(sockets.last.all("find")[0]).not.toHaveProperty("again");
+});
+
 test("a match that nobody was there to hear is taken up", async () => {
   await search();
   await reopen({ state: "paired", pair: "p", role: "offerer", common: { interests: ["go"] } });

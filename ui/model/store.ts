@@ -153,7 +153,7 @@ export function createStore(browser: Browser): Store {
       onEnded("lost");
     } else {
       endCall("lost");
-      look();
+      look(state === "waiting");
     }
   }
 
@@ -208,11 +208,11 @@ export function createStore(browser: Browser): Store {
     return true;
   }
 
-  function look(): void {
+  function look(again = false): void {
     if (relayLacks()) return;
     phase.value = "waiting";
     relaxed.value = [];
-    search.begin(mode.value);
+    search.begin(mode.value, again);
   }
 
   function beginCall(match: Found, generation: number, beginning: Beginning): void {

@@ -77,6 +77,7 @@ export class Page {
       }),
       preferences: () => ({ interests, languages: [], strict: interests.length > 0, hideAddress: false }),
       canSend: () => this.#signaling.open,
+      relayOnly: () => false,
       send: (find) => this.#signaling.send(find),
     });
     this.#signaling.connect();
