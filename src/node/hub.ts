@@ -1,6 +1,6 @@
 /** The sessions of this node: each with its connection, if any, and its timers. */
 import type { Clock } from "../clock.ts";
-import type { Session, TimerName } from "../session/session.ts";
+import type { Session, Signal, TimerName } from "../session/session.ts";
 import type { Connection } from "./connection.ts";
 
 export interface Seat {
@@ -8,6 +8,8 @@ export interface Seat {
   connection: Connection | undefined;
   /** The visitor's token, to give it back in `welcome`. In memory only. */
   token: string;
+  /** What it says to the other side of its pair while that cannot be reached, in order, at most 64. */
+  stranded?: Signal[] | undefined;
   readonly timers: Partial<Record<TimerName, () => void>>;
 }
 

@@ -205,7 +205,7 @@ test("drain: an answer that comes too late sets nothing off any more", async () 
 });
 
 /** A visitor in the pair `p` with somebody on node `b`, and over which links there is a way. */
-async function pairedAcross() {
+async function pairedOver() {
   const down = new Set<string>();
   const signals: string[] = [];
   const send = (to: string, envelope: Envelope): boolean => {
@@ -226,7 +226,7 @@ async function pairedAcross() {
 }
 
 test("a pair over a link that is down asks the store how it stands, at once and again and again", async () => {
-  const { node, clock, down, matcher, visitor } = await pairedAcross();
+  const { node, clock, down, matcher, visitor } = await pairedOver();
   down.add("b");
   node.onPeer("b", false);
   await settled();
@@ -242,14 +242,15 @@ test("a pair over a link that is down asks the store how it stands, at once and 
 });
 
 test("a signal to a node that is not there any more makes the store be asked where the other side is", async () => {
-  const { down, matcher, visitor, signals } = await pairedAcross();
+  const { down, matcher, visitor, signals } = await pairedOver();
   down.add("b");
   matcher.restore.mockResolvedValue({ restored: "held", partnerNode: "c" });
   visitor.say({ type: "signal", pair: "p", data: {} });
   await settled();
   expect(matcher.restore).toHaveBeenCalledOnce();
-  visitor.say({ type: "signal", pair: "p", data: {} });
   expect(signals).toEqual(["c"]);
+  visitor.say({ type: "signal", pair: "p", data: {} });
+  expect(signals).toEqual(["c", "c"]);
 });
 
 test("M2: a claim that comes when the lease may have run out is refused, and the store asked how things stand", async () => {
@@ -273,4 +274,88 @@ test("M2: a claim that comes when the lease may have run out is refused, and the
   expect(sent).toEqual([{ kind: "note", to: "s", from: session, note: { type: "refused", pair: "p" } }]);
   expect(visitor.types()).toEqual([]);
   expect(party.matcher.find).toHaveBeenCalledOnce();
+});
+
+/** A visitor in the pair `p` with somebody on node `b`, and what goes over the link to the nodes that are up. */
+async function pairedAcross() {
+  const up = new Set(["b"]);
+  const sent: [node: string, data: unknown][] = [];
+  const send = (node: string, envelope: Envelope): boolean => {
+    if (!up.has(node)) return false;
+    if (envelope.kind === "note" && envelope.note.type === "signal") {
+      sent.push([node, JSON.parse(String(envelope.note.raw)).data]);
+    }
+    return true;
+  };
+  const party = await start({ link: { ...noLink("n"), send } });
+  const common = { interests: [] };
+  const match = {
+    pair: "p",
+    mode: "text",
+    role: "offerer",
+    partner: { session: "s", node: "b" },
+    common,
+  } as const;
+  const visitor = party.connect(RESUME);
+  party.resumes[0]!.resolve({ ...found()!, resumed: { state: "paired", match } });
+  await settled();
+  const moved = (to: string): void => {
+    up.add(to);
+    const { partner: _from, ...ours } = match;
+    const note = { type: "matched", ...ours } as const;
+    party.node.onEnvelope(to, { kind: "note", to: sessionIdOf(TOKEN), from: "s", note });
+  };
+  const signal = (n: number): void => visitor.say({ type: "signal", pair: "p", data: { n } });
+  return { ...party, visitor, up, sent, moved, signal };
+}
+
+test("S2: signals to a session whose node is gone are kept until it is known where it went, in order", async () => {
+  const { up, sent, moved, signal } = await pairedAcross();
+  signal(1);
+  up.delete("b");
+  signal(2);
+  signal(3);
+  moved("c");
+  signal(4);
+  expect(sent).toEqual([
+    ["b", { n: 1 }],
+    ["c", { n: 2 }],
+    ["c", { n: 3 }],
+    ["c", { n: 4 }],
+  ]);
+});
+
+test("S2: signals are kept while the link with the other node is down, and go on when it is up again", async () => {
+  const { node, up, sent, signal } = await pairedAcross();
+  up.delete("b");
+  signal(1);
+  signal(2);
+  up.add("b");
+  node.onPeer("b", true);
+  expect(sent).toEqual([
+    ["b", { n: 1 }],
+    ["b", { n: 2 }],
+  ]);
+  up.delete("b");
+  signal(3);
+  up.add("b");
+  signal(4);
+  expect(sent.slice(2)).toEqual([
+    ["b", { n: 3 }],
+    ["b", { n: 4 }],
+  ]);
+});
+
+test("S2: at most 64 signals are kept for a session whose node is gone, and none beyond its pair", async () => {
+  const { up, sent, moved, signal, visitor } = await pairedAcross();
+  up.delete("b");
+  for (let n = 0; n < 100; n += 1) signal(n);
+  moved("c");
+  expect(sent.map(([, data]) => data)).toEqual(Array.from({ length: 64 }, (_, n) => ({ n })));
+  up.delete("c");
+  signal(100);
+  visitor.say({ type: "leave" });
+  await settled();
+  moved("c");
+  expect(sent).toHaveLength(64);
 });

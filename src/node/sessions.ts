@@ -4,12 +4,13 @@
  */
 import type { Envelope } from "../links/link.ts";
 import type { Counts, Orphan } from "../matching/matcher.ts";
+import { MAX_HELD_SIGNALS } from "../protocol/limits.ts";
 import { PROTOCOL_VERSION } from "../protocol/messages.ts";
 import type { Welcome } from "../protocol/messages.ts";
 import { asTheySee } from "../session/match.ts";
 import type { Partner } from "../session/match.ts";
 import { step } from "../session/session.ts";
-import type { Answer, Call, Effect, Event, Note } from "../session/session.ts";
+import type { Answer, Call, Effect, Event, Note, Signal } from "../session/session.ts";
 import { ask } from "./ask.ts";
 import type { NodeParts } from "./contracts.ts";
 import { Hub } from "./hub.ts";
@@ -47,6 +48,8 @@ export class Sessions {
     const { session, effects } = step(seat.session, event, this.#parts.clock.now(), this.#parts.rules);
     if (session !== seat.session) this.hub.replace(seat, session);
     for (const effect of effects) this.#run(seat, effect);
+    // Its other side may be elsewhere now, or be heard again.
+    if (seat.stranded) this.#sendStranded(seat);
     this.#deliverNotes();
   }
 
@@ -154,7 +157,8 @@ export class Sessions {
         connection?.sendRaw(effect.raw);
         break;
       case "tell":
-        this.#tell(effect.partner, { session: session.id, node: this.#parts.id }, effect.note);
+        if (effect.note.type === "signal") this.#signal(seat, effect.note);
+        else this.#tell(effect.partner, { session: session.id, node: this.#parts.id }, effect.note);
         break;
       case "send":
         connection?.send(effect.message);
@@ -281,19 +285,58 @@ export class Sessions {
   // Notes between sessions
 
   #tell(partner: Partner, from: Partner, note: Note): void {
-    const { id, link, metrics } = this.#parts;
+    const { id, link } = this.#parts;
     if (partner.node === id) {
-      if (note.type === "signal") metrics.signalRelayed("local");
       this.#notes.push({ to: partner.session, from, note });
       return;
     }
-    if (note.type === "signal") metrics.signalRelayed("link");
     const sent = link.send(partner.node, { kind: "note", to: partner.session, from: from.session, note });
-    // Nobody there will answer: undone now rather than after two seconds (M2). A pair that has been confirmed asks the
-    // store whether there still is somebody, and where.
-    if (!sent && (note.type === "matched" || note.type === "signal")) {
-      this.#notes.push({ to: from.session, from: partner, note: { type: "refused", pair: note.pair } });
+    // Nobody there will answer: undone now rather than after two seconds (M2).
+    if (!sent && note.type === "matched") this.#refuse(from.session, partner, note.pair);
+  }
+
+  #refuse(session: string, by: Partner, pair: string): void {
+    this.#notes.push({ to: session, from: by, note: { type: "refused", pair } });
+  }
+
+  /**
+   * S2: what cannot be sent waits with the sender, until it can or until it is heard where the other side went. The
+   * session, whose pair is confirmed, asks the store whether there still is somebody, and where.
+   */
+  #signal(seat: Seat, signal: Signal): void {
+    if (this.#sendStranded(seat) && this.#sendSignal(seat, signal)) return;
+    const { id, state } = seat.session;
+    if (state.name === "paired") this.#refuse(id, state.match.partner, signal.pair);
+    seat.stranded ??= [];
+    if (seat.stranded.length < MAX_HELD_SIGNALS) seat.stranded.push(signal);
+    else this.#parts.metrics.heldDropped();
+  }
+
+  /** Whether nothing is left. */
+  #sendStranded(seat: Seat): boolean {
+    const { stranded } = seat;
+    while (stranded?.[0]) {
+      if (!this.#sendSignal(seat, stranded[0])) return false;
+      stranded.shift();
     }
+    seat.stranded = undefined;
+    return true;
+  }
+
+  /** False when the other side cannot be reached now. What belongs to a pair that is over is nobody's any more. */
+  #sendSignal({ session }: Seat, signal: Signal): boolean {
+    const { id, link, metrics } = this.#parts;
+    const { state } = session;
+    if (state.name !== "paired" || state.match.pair !== signal.pair) return true;
+    const { session: to, node } = state.match.partner;
+    if (node === id) {
+      metrics.signalRelayed("local");
+      this.#notes.push({ to, from: { session: session.id, node: id }, note: signal });
+      return true;
+    }
+    const sent = link.send(node, { kind: "note", to, from: session.id, note: signal });
+    if (sent) metrics.signalRelayed("link");
+    return sent;
   }
 
   /** One at a time and in order, so that no session is stepped in the middle of another one's effects. */

@@ -98,3 +98,20 @@ test("drain: the node lets go of everything, and nothing of it runs on", async (
   });
   expect(place.clock.pending).toBe(0);
 });
+
+test("S2, S3: what is said while the other side's node is replaced arrives once they are back, in order", async () => {
+  const place = await open({ nodes: 3 });
+  const [alice, bob, pair] = await place.pair();
+  await place.replaceNode(0); // the answerer's
+  expect((await bob.closed).code).toBe(4400);
+  const signal = (n: number) => ({ type: "signal", pair, data: { n } }) as const;
+  for (let n = 0; n < 10; n += 1) alice.send(signal(n));
+  await alice.nothing();
+  const again = await place.visitor({ resume: bob.welcome.resume });
+  expect(again.welcome).toMatchObject({ resumed: true, state: "paired", pair });
+  for (let n = 0; n < 10; n += 1) expect(await again.next("signal")).toEqual(signal(n));
+  alice.send(signal(10));
+  expect(await again.next("signal")).toEqual(signal(10));
+  again.send(signal(11));
+  expect(await alice.next("signal")).toEqual(signal(11));
+});

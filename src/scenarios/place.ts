@@ -189,11 +189,14 @@ export class Place {
 
   /** Drains the nodes one after the other and starts another in the place of each. */
   async replaceNodes(): Promise<void> {
-    for (let n = 0; n < (this.#options.nodes ?? 1); n += 1) {
-      await this.nodes.shift()!.stop();
-      await this.#startNode();
-      await this.#meet();
-    }
+    for (let n = 0; n < this.nodes.length; n += 1) await this.replaceNode(n);
+  }
+
+  async replaceNode(n: number): Promise<void> {
+    await this.nodes[n]!.stop();
+    await this.#startNode();
+    this.nodes[n] = this.nodes.pop()!;
+    await this.#meet();
   }
 
   get connections(): number {

@@ -177,7 +177,9 @@ describe.each([1, 3])("on %i nodes", (nodes) => {
     let newest = alice;
     for (let n = 0; n < 10; n += 1) {
       if (n % 2 === 0) await place.drop(newest);
+      const older = newest;
       newest = await place.visitor({ resume: alice.welcome.resume });
+      await older.closed; // until then it may be the one that hears
       bob.send(signal(pair, n));
       expect(await newest.next("signal")).toEqual(signal(pair, n));
       newest.send(signal(pair, 100 + n));

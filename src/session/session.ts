@@ -106,6 +106,12 @@ export type Answer =
       readonly blocked: { left?: Left; partnerDevice: string } | "superseded" | null;
     };
 
+export interface Signal {
+  readonly type: "signal";
+  readonly pair: string;
+  readonly raw: Uint8Array;
+}
+
 /** What one session tells the other side of its pair, on whatever node that is. */
 export type Note =
   /** You are matched, and I am here; all as the receiver sees it. Said by a claim, and after a move to another node. */
@@ -114,7 +120,7 @@ export type Note =
   /** This match is not to be: take it back. */
   | { readonly type: "refused"; readonly pair: string }
   | { readonly type: "ended"; readonly pair: string; readonly reason: EndReason }
-  | { readonly type: "signal"; readonly pair: string; readonly raw: Uint8Array };
+  | Signal;
 
 export type TimerName = "grace" | "confirm" | "retry" | "store" | "takeover" | "alone";
 
