@@ -1,5 +1,6 @@
 /** The composition root: the only file that knows all implementations. */
 import { randomBytes } from "node:crypto";
+import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { realClock } from "./clock.ts";
@@ -35,6 +36,7 @@ import { PREFIX } from "./redis/keys.ts";
 import { openRelayFor, type SharedRelay } from "./relay/embedded-relay.ts";
 import { relayIce } from "./relay/ice-servers.ts";
 import { otherRelays } from "./relay/other-relays.ts";
+import { type Nat, type RegularTest, testRegularly } from "./relay/regular-test.ts";
 import { useRelay } from "./relay/use.ts";
 import { shown, type Shown } from "./tls/certificate.ts";
 import type { CertificateStore } from "./tls/certificate-store.ts";
@@ -150,13 +152,14 @@ export async function run(
     const card: NodeCard = { ...link.self, version: VERSION, machine: hostname(), startedAt: Date.now() };
     if (relay && relay.reach !== "this machine") card.relay = { hosts: relay.hosts, port: relay.port };
     const others = otherRelays(redisRegistry(redis, PREFIX, card), relay);
+    const ice = relayIce({ ...config, relay, others: () => others.places(), wallClock: Date.now });
     const node: Node = new Node({
       id,
       matcher,
       link,
       registry: kind === "serve" && share ? ofThisRun(others.registry, share) : others.registry,
       store: redis,
-      ice: relayIce({ ...config, relay, others: () => others.places(), wallClock: Date.now }),
+      ice,
       reports: redisReports(redis, PREFIX),
       metrics,
       log,
@@ -183,6 +186,7 @@ export async function run(
     const client = clientOf(config.http.trusted_proxies, config.http.allowed_origins);
     const { addresses } = node;
     const used = relay && useRelay(relay, config.turn, { metrics, addresses, clock: realClock });
+    let relayTest: RegularTest | undefined;
     const http = await startHttp(
       {
         client,
@@ -190,7 +194,10 @@ export async function run(
         pageFiles: pageFiles(),
         health: {
           notReady: () => node.notReady(),
-          details: async () => ({ relay: used ? await used.state() : "none" }),
+          details: async () => ({
+            relay: used ? await used.state() : "none",
+            relayTest: relayTest?.health,
+          }),
           metrics: () => (worker ? worker.scrape() : metrics.text()),
         },
         reusePort: share !== undefined,
@@ -228,6 +235,15 @@ export async function run(
     undo.push(() => node.drain(isAlone() ? 0 : config.drain_timeout));
 
     await opened?.started;
+    relayTest = testRegularly({
+      servers: () => ice.servers(`self-test-${id}`),
+      nat: relay && natOf(config, relay),
+      clock: realClock,
+      wallClock: Date.now,
+      log,
+    });
+    undo.push(() => relayTest?.stop());
+    metrics.watchRelayTest(() => relayTest?.health?.servers ?? []);
     return {
       url: `http://localhost:${http.port}/`,
       port: http.port,
@@ -242,6 +258,13 @@ export async function run(
     await endAll();
     throw error;
   }
+}
+
+/** The router in front of the relay, where the operator says that there is one. */
+function natOf({ turn }: Config, { relay }: SharedRelay): Nat | undefined {
+  const outside = turn.public_address;
+  const inside = relay.find((address) => isIP(address) === isIP(outside));
+  return outside === "" || inside === undefined || inside === outside ? undefined : { outside, inside };
 }
 
 function ignore(): undefined {}

@@ -1,7 +1,7 @@
 import { expect, onTestFinished, test, vi } from "vitest";
 import { clientOf } from "./client.ts";
 import type { Health } from "./health.ts";
-import { createMetrics } from "./metrics.ts";
+import { createMetrics, type TestedServer } from "./metrics.ts";
 import { startHttp } from "./server.ts";
 
 const error = vi.fn();
@@ -41,6 +41,38 @@ test("readyz is 200, or 503 with the reasons, as of now", async () => {
   expect(await ready()).toEqual([200, { ready: true, reasons: [] }]);
   reasons = ["draining", "redis"];
   expect(await ready()).toEqual([503, { ready: false, reasons: ["draining", "redis"] }]);
+});
+
+test("readyz tells details, which make nobody unready", async () => {
+  const relay = { ok: false, servers: [{ url: "turn:relay.example", outcome: "fails" }] };
+  const origin = await serve({ details: async () => ({ relay }) });
+  const answer = await fetch(`${origin}/readyz`);
+  expect([answer.status, await answer.json()]).toEqual([
+    200,
+    { ready: true, reasons: [], details: { relay } },
+  ]);
+});
+
+test("metrics has the relay's last test, server by server", async () => {
+  const metrics = createMetrics(() => ({ connections: 0, sessions: 0, waiting: 0, pairedSessions: 0 }));
+  let servers: TestedServer[] = [];
+  metrics.watchRelayTest(() => servers);
+  expect((await metrics.text()).text).not.toMatch(/^chatrandom_relay_test_ok/m);
+  servers = [
+    { url: "turn:a", outcome: "works", ms: 12 },
+    { url: "turn:b", outcome: "fails", ms: 5_000 },
+    { url: "turns:c", outcome: "limited", ms: 40 },
+  ];
+  const { text } = await metrics.text();
+  for (const line of [
+    'chatrandom_relay_test_ok{url="turn:a"} 1',
+    'chatrandom_relay_test_ok{url="turn:b"} 0',
+    'chatrandom_relay_test_ok{url="turns:c"} 1',
+    'chatrandom_relay_test_seconds{url="turn:a"} 0.012',
+    'chatrandom_relay_test_seconds{url="turn:b"} 5',
+  ]) {
+    expect(text).toContain(`\n${line}\n`);
+  }
 });
 
 test("HEAD on the health paths answers without a body", async () => {

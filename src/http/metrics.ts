@@ -22,10 +22,18 @@ export interface HttpsNumbers {
   certificateUntil: number;
 }
 
+/** How the last test of a STUN or TURN server went. */
+export interface TestedServer {
+  url: string;
+  outcome: "works" | "limited" | "fails";
+  ms: number;
+}
+
 export interface Metrics extends NodeMetrics {
   /** A connection was closed before anything was asked on it. */
   dropped(reason: Dropped): void;
   watchHttps(numbers: () => HttpsNumbers): void;
+  watchRelayTest(servers: () => readonly TestedServer[]): void;
   watchRelay(numbers: RelayNumbers): void;
   /** A connection of the shared port was handed to the relay. */
   forwarded(): void;
@@ -205,6 +213,31 @@ export function createMetrics(numbers: () => Numbers): Metrics {
         (n) => n.certificateUntil / 1000,
         "min",
       );
+    },
+    watchRelayTest(servers) {
+      const gauge = (
+        name: string,
+        help: string,
+        aggregator: "min" | "max",
+        value: (server: TestedServer) => number,
+      ) =>
+        new Gauge({
+          name,
+          help,
+          labelNames: ["url"],
+          registers,
+          aggregator,
+          collect() {
+            for (const server of servers()) this.set({ url: server.url }, value(server));
+          },
+        });
+      gauge(
+        "chatrandom_relay_test_ok",
+        "Whether the last test of a STUN or TURN server succeeded",
+        "min",
+        (server) => (server.outcome === "fails" ? 0 : 1),
+      );
+      gauge("chatrandom_relay_test_seconds", "How long it took", "max", ({ ms }) => ms / 1000);
     },
     collect: () => registry.getMetricsAsJSON(),
     text: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),

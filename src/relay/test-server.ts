@@ -1,0 +1,101 @@
+/** A STUN and TURN server for tests: the coturn that `npm run build` made, on a free port of loopback. */
+import { createHmac, randomBytes } from "node:crypto";
+import { createSocket } from "node:dgram";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { realClock } from "../clock.ts";
+import { startProgram } from "../embedded/program.ts";
+import { openTurnClient, type Credentials } from "./turn-client.ts";
+
+export interface TestTurn {
+  readonly port: number;
+  /** Credentials as the server's secret makes them, valid for `seconds`. */
+  credentials(name?: string, seconds?: number): Credentials;
+  stop(): Promise<void>;
+}
+
+/**
+ * The coturn binary that tests run: `CHATRANDOM_TURN_SERVER`, or the one that `npm run build` made.
+ * @throws Error when there is none yet.
+ */
+export function turnBinary(): string {
+  const built = fileURLToPath(new URL("../../.cache/native/turnserver", import.meta.url));
+  const path = process.env["CHATRANDOM_TURN_SERVER"] ?? built;
+  if (!existsSync(path)) throw new Error("there is no turnserver binary yet: run `npm run build` first");
+  return path;
+}
+
+/** Free for TCP and for UDP. */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    await new Promise((resolve) => server.close(resolve));
+    const socket = createSocket("udp4");
+    const free = await new Promise<boolean>((resolve) => {
+      socket.once("error", () => resolve(false));
+      socket.bind(port, "127.0.0.1", () => resolve(true));
+    });
+    socket.close();
+    if (free) return port;
+  }
+}
+
+const LOG = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** Starts a server; `lines` are further ones for its config file. It also ends when this process is killed. */
+export async function startTestTurn(lines: readonly string[] = ["allow-loopback-peers"]): Promise<TestTurn> {
+  const port = await freePort();
+  const secret = randomBytes(16).toString("hex");
+  const directory = mkdtempSync(join(tmpdir(), "chatrandom-turn-"));
+  const file = join(directory, "turnserver.conf");
+  const settings = [
+    `listening-port=${port}`,
+    "listening-ip=127.0.0.1",
+    "relay-ip=127.0.0.1",
+    "realm=chatrandom.test",
+    "use-auth-secret",
+    `static-auth-secret=${secret}`,
+    "no-cli",
+    "log-file=stdout",
+    `pidfile=${join(directory, "pid")}`,
+    ...lines,
+  ];
+  // It takes allow-loopback-peers only with a password for its command line, which is off.
+  writeFileSync(file, `${[...settings, "cli-password=unused"].join("\n")}\n`, { mode: 0o600 });
+  const place = { kind: "turn", host: "127.0.0.1", port, transport: "udp" } as const;
+  const answers = async (): Promise<boolean> => {
+    try {
+      const client = await openTurnClient(place, { clock: realClock, timeout: 500 });
+      try {
+        await client.bind();
+        return true;
+      } finally {
+        client.close();
+      }
+    } catch {
+      return false;
+    }
+  };
+  const program = await startProgram({
+    name: "coturn",
+    command: async () => ({ file: turnBinary(), args: ["-c", file] }),
+    answers,
+    log: LOG,
+  });
+  return {
+    port,
+    credentials(name = "somebody", seconds = 600) {
+      const username = `${Math.floor(Date.now() / 1000) + seconds}:${name}`;
+      return { username, credential: createHmac("sha1", secret).update(username).digest("base64") };
+    },
+    async stop() {
+      await program.stop();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
