@@ -171,7 +171,7 @@ describe("completion", () => {
   };
 
   test("knows commands, flags and their values", async () => {
-    expect(await words("")).toEqual(["serve", "join", "status", "config", "version", "completion"]);
+    expect(await words("")).toEqual(["serve", "join", "status", "doctor", "config", "version", "completion"]);
     expect(await words("config", "")).toEqual(["show", "check", "example"]);
     expect(await words("serve", "--po")).toContain("--port");
     expect(await words("serve", "--log-level", "")).toEqual(expect.arrayContaining(["debug", "info"]));

@@ -7,6 +7,7 @@ import { VERSION } from "../version.ts";
 import type { Caller } from "./caller.ts";
 import { completion } from "./completion.ts";
 import { config } from "./config.ts";
+import { doctor } from "./doctor.ts";
 import { refuseFlags } from "./flags.ts";
 import { join } from "./join.ts";
 import { serve } from "./serve.ts";
@@ -22,6 +23,7 @@ export async function runCommandLine(args: readonly string[], caller: Caller): P
     serve(caller, (ended) => (code = ended)),
     join(caller, (ended) => (code = ended)),
     status(caller),
+    doctor(caller, (ended) => (code = ended)),
     config(caller),
     version(caller),
     completion(caller),

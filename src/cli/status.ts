@@ -4,6 +4,7 @@ import { loadConfig } from "../config/load.ts";
 import type { Status } from "../status.ts";
 import type { Caller } from "./caller.ts";
 import { givenFlags, withOptions } from "./flags.ts";
+import { harmless, table } from "./table.ts";
 import { WrongUse } from "./wrong-use.ts";
 
 const KEYS = ["redis", "data_dir"] as const;
@@ -60,30 +61,3 @@ export function shownStatus({ nodes, pool, total }: Status): string {
   sections.push(`${count}, ${total.online} online, ${total.waiting} waiting\n`);
   return sections.join("\n");
 }
-
-/** Columns whose title begins with # hold numbers, which end at one line. */
-function table(titles: readonly string[], rows: readonly (readonly string[])[]): string {
-  const cells = [
-    titles.map((title) => title.replace("#", "").toUpperCase()),
-    ...rows.map((row) => row.map((cell) => (cell === "" ? "-" : harmless(cell)))),
-  ];
-  const widths = titles.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)));
-  const line = (row: readonly string[]): string =>
-    row
-      .map((cell, column) =>
-        titles[column]!.startsWith("#") ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!),
-      )
-      .join("  ")
-      .trimEnd();
-  return `${cells.map(line).join("\n")}\n`;
-}
-
-/** Control and format characters, but for the line breaks of JSON, as they are written in JSON. */
-const harmless = (text: string): string =>
-  text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) =>
-    character === "\n"
-      ? character
-      : [...Array(character.length).keys()]
-          .map((at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, "0")}`)
-          .join(""),
-  );
