@@ -9,22 +9,28 @@
  *   open     two newcomers without preferences, who take each other
  *   changes  a ticket of the pool that changes its interests to others that nobody has
  *   again    a ticket of the pool that asks again, as nodes do when something may have given way
+ *   wide     a newcomer with 10 interests and 5 languages who shares none of them, and goes again
+ *   crowd    a ticket of a crowd that must not meet: 8 devices that have blocked each other, each with all its places,
+ *            who all wish the same 10 interests and 5 languages; it asks again, passes over as many as it may, in vain
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Redis } from "ioredis";
+import type { Holder } from "../../src/matching/matcher.ts";
 import { RedisMatcher } from "../../src/matching/redis-matcher.ts";
-import { DEFAULT_RULES } from "../../src/matching/rules.ts";
+import { DEFAULT_RULES, MOST_PLACES } from "../../src/matching/rules.ts";
 import { startTestRedis } from "../../src/redis/test-server.ts";
 import type { Match, Outcome, Wish } from "../../src/session/match.ts";
 
 const HELP = `npm run bench:matching -- [--pools 100,10000,1000000] [--rounds 20] [--finds 5000] [--at-once 16]
+                           [--kinds fits,open,changes,again,wide,crowd]
   --pools    how many tickets wait
   --rounds   how often each pool is measured
   --finds    how many finds one of these measurements times, at least
-  --at-once  how many are under way at a time`;
+  --at-once  how many are under way at a time
+  --kinds    which finds are timed, in equal shares`;
 
 const { values: options } = parseArgs({
   options: {
@@ -32,10 +38,12 @@ const { values: options } = parseArgs({
     rounds: { type: "string", default: "20" },
     finds: { type: "string", default: "5000" },
     "at-once": { type: "string", default: "16" },
+    kinds: { type: "string", default: "fits,open,changes,again,wide,crowd" },
     help: { type: "boolean" },
   },
 });
 
+const KINDS = options.kinds.split(",");
 /** No node holds more than some ten thousand connections. */
 const NODES = 50;
 const LANGUAGES = ["en", "es", "fr", "de", "pt", "it", "ja", "zh", "ar", "hi"];
@@ -54,6 +62,18 @@ function wishOf(ticket: number, version = 0): Wish {
     strict: Math.floor(ticket / 3) % 3 === 0,
   };
 }
+
+/** The widest wish there is; nobody else's shares anything with it. */
+const wideWish = (of: string): Wish => ({
+  mode: "video",
+  interests: Array.from({ length: 10 }, (_, n) => `interest ${n} of ${of}`),
+  languages: ["da", "fi", "nl", "pl", "sv"],
+  strict: false,
+});
+/** For ever, or others would come in between. */
+const CROWD_WISH: Wish = { ...wideWish("a crowd"), strict: true };
+const CROWD_DEVICES = 8;
+const CROWD = CROWD_DEVICES * MOST_PLACES;
 
 /** What one measurement of one pool found. Times in µs. */
 interface Measurement {
@@ -89,7 +109,32 @@ class Pool {
     });
     const { waiting } = await this.#matcher.census(1);
     if (waiting.video + waiting.text !== this.size) throw new Error("tickets of the pool matched each other");
-    return ((await this.#memory()) - before) / this.size;
+    const bytes = ((await this.#memory()) - before) / this.size;
+    await this.#gather();
+    return bytes;
+  }
+
+  /** Brings the crowd together, after each two of its devices have met and blocked. */
+  async #gather(): Promise<void> {
+    for (let a = 0; a < CROWD_DEVICES; a++) {
+      for (let b = 0; b < a; b++) {
+        const wish = { ...wideWish(`${a} and ${b}`), strict: true };
+        await this.#find(`meeting ${a}`, wish, undefined, `crowd ${a}`);
+        const { pair } = matched(await this.#find(`met ${b}`, wish, undefined, `crowd ${b}`));
+        await this.#matcher.block(this.#holder(`met ${b}`, `crowd ${b}`), pair);
+      }
+    }
+    for (let n = 0; n < CROWD_DEVICES; n++) {
+      await this.#matcher.end(this.#holder(`meeting ${n}`, `crowd ${n}`));
+      await this.#matcher.end(this.#holder(`met ${n}`, `crowd ${n}`));
+    }
+    for (let n = 0; n < CROWD; n++) await this.#ofCrowd(n);
+  }
+
+  async #ofCrowd(n: number): Promise<void> {
+    const device = `crowd ${n % CROWD_DEVICES}`;
+    const { kind } = await this.#find(`crowding ${n}`, CROWD_WISH, undefined, device);
+    if (kind !== "waiting") throw new Error(`the crowd must not meet, but got ${kind}`);
   }
 
   /** Times some finds, of all kinds. */
@@ -100,7 +145,7 @@ class Pool {
     // Strided, so that neighbours in time are no neighbours in the pool, and no ticket is asked for twice at a time.
     await inParallel(Math.ceil(finds / 1.5), Math.min(atOnce, this.size), async () => {
       const step = this.#steps++;
-      await this.#once(step % 4, (step * 61) % this.size);
+      await this.#once(KINDS[step % KINDS.length]!, (step * 61) % this.size, step);
     });
     const [seconds, cpu] = [(performance.now() - started) / 1_000, (await this.#cpu()) - startedCpu];
     const info = await this.#redis.info("latencystats");
@@ -113,36 +158,51 @@ class Pool {
   }
 
   /** One of the kinds above, with a ticket of the pool that no other call has at the time. */
-  async #once(kind: number, ticket: number): Promise<void> {
+  async #once(kind: string, ticket: number, step: number): Promise<void> {
     const version = this.#versions.get(ticket) ?? 0;
     const session = `ticket ${ticket}`;
     const wish = wishOf(ticket, version);
     switch (kind) {
-      case 0: {
+      case "fits": {
         const newcomer = `newcomer ${this.#newcomers++}`;
         const pair = matched(await this.#find(newcomer, { ...wish, strict: false })).pair;
         await this.#find(session, wish, pair);
         await this.#find(newcomer, wishOf(-this.#newcomers), pair);
         return;
       }
-      case 1:
+      case "open":
         await this.#find(`newcomer ${this.#newcomers++}`, { ...wish, interests: [], languages: [] });
         return;
-      case 2:
+      case "changes":
         this.#versions.set(ticket, version + 1);
         await this.#find(session, wishOf(ticket, version + 1));
         return;
-      default:
+      case "again":
         await this.#find(session, wish);
+        return;
+      case "wide": {
+        const newcomer = `newcomer ${this.#newcomers++}`;
+        await this.#find(newcomer, wideWish(newcomer));
+        await this.#matcher.end(this.#holder(newcomer));
+        return;
+      }
+      case "crowd":
+        await this.#ofCrowd(step % CROWD);
+        return;
+      default:
+        throw new Error(`there is no kind ${kind}`);
     }
   }
 
-  async #find(session: string, wish: Wish, leaving?: string): Promise<Outcome> {
+  async #find(session: string, wish: Wish, leaving?: string, device?: string): Promise<Outcome> {
     this.#finds++;
-    // The number in the session's name says where it lives.
+    return this.#matcher.find(this.#holder(session, device), { wish, leaving });
+  }
+
+  /** The number in the session's name says where it lives. */
+  #holder(session: string, device = `device of ${session}`): Holder {
     const node = `node ${Number(session.split(" ")[1]) % NODES}`;
-    const self = { session, node, epoch: 1, device: `device of ${session}` };
-    return this.#matcher.find(self, { wish, leaving });
+    return { session, node, epoch: 1, device };
   }
 
   async #cpu(): Promise<number> {

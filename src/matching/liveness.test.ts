@@ -304,7 +304,7 @@ describe("reap", () => {
   });
 
   test("a bounded number a call, with `more` until all is done", async () => {
-    const pool = await store.pool();
+    const pool = await store.pool({}, { mostPlaces: 120 });
     for (let n = 0; n < 120; n++) await visitor(pool.matcher, `visitor ${n}`, { device: "one" }).find();
     await pool.matcher.retire("a");
     const more = [];

@@ -19,10 +19,11 @@ const STREAMS = 8;
 
 const RULES: Rules = { ...DEFAULT_RULES, recentMost: 1, lease: 1e12 };
 const MOST_BLOCKS = 1;
+const MOST_PLACES = 2;
 const NODES = ["a", "b", "c"];
-/** The last two share a device, as two tabs do. */
-const SESSIONS = ["s1", "s2", "s3", "s4", "s5"];
-const deviceOf = (session: string): string => (session === "s5" ? "d4" : session.replace("s", "d"));
+/** The last three share a device, as tabs do, and one more of them than may wait at a time. */
+const SESSIONS = ["s1", "s2", "s3", "s4", "s5", "s6"];
+const deviceOf = (session: string): string => (session > "s4" ? "d4" : session.replace("s", "d"));
 
 type Command =
   | { do: "open" | "leave" | "end" | "absent"; who: string; stale: boolean }
@@ -100,6 +101,7 @@ class Play {
     const options = {
       rules: RULES,
       mostBlocks: MOST_BLOCKS,
+      mostPlaces: MOST_PLACES,
       now: () => this.now,
       newPair: () => `pair ${this.pairs}`,
     };
@@ -178,6 +180,8 @@ class Play {
         break;
       }
       default:
+        // Whoever has left has no place that its node would know of.
+        if (command.do === "leave" || command.do === "end") this.#asked.delete(command.who);
         await this.both<unknown>(text, (matcher) => matcher[command.do](this.#holder(command)));
     }
   }

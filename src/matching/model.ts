@@ -3,7 +3,7 @@ import type { Common, Relaxation, Role } from "../protocol/messages.ts";
 import type { Find, Left, Match, Outcome, Wish } from "../session/match.ts";
 import type { Census, Counts, Holder, Matcher, Orphan, Restored, Resumed, Rules } from "./matcher.ts";
 import { DeviceTimes } from "./model-times.ts";
-import { MOST_BLOCKS, REAP_MOST } from "./rules.ts";
+import { MOST_BLOCKS, MOST_PLACES, REAP_MOST } from "./rules.ts";
 
 /** What a ticket must share with its partner, as of the last time that it asked (M6). */
 interface Insists {
@@ -38,9 +38,12 @@ export interface ModelOptions {
   newPair: () => string;
   /** Blocks of one device, the newest stay. */
   mostBlocks?: number;
+  /** Sessions of one device that wait or are in a pair. */
+  mostPlaces?: number;
 }
 
 const HEAL = 30_000;
+const HEAL_EACH = 4_000;
 const UNREACHABLE = 1_000;
 const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 const shared = (mine: readonly string[], theirs: readonly string[]): string[] =>
@@ -119,6 +122,10 @@ export class ModelMatcher implements Matcher {
     if (known === "superseded") return { kind: "superseded" };
     const me: Session = known ?? { ...holder };
     this.#record(me);
+    const placed = me.ticket !== undefined || find.since !== undefined;
+    if (!placed && this.#places(me.device) >= (this.#options.mostPlaces ?? MOST_PLACES)) {
+      return { kind: "crowded" };
+    }
 
     let left: Left | undefined;
     let since = me.ticket?.since ?? find.since;
@@ -153,7 +160,7 @@ export class ModelMatcher implements Matcher {
     const passed = { device: 0, blocked: 0, recent: 0, gone: 0, unreachable: 0 };
     let chosen: Session | undefined;
     let relented: Session | undefined;
-    let retryIn = HEAL;
+    let retryIn = Infinity;
     for (const other of this.#candidates(me)) {
       // For how long yet, if for more than 0 ms.
       const apart = this.#blocks.between(me.device, other.device) - now;
@@ -189,6 +196,7 @@ export class ModelMatcher implements Matcher {
       return { kind: "matched", match, waited, partnerWaited, ...(left && { left }), passed };
     }
 
+    retryIn = Math.min(retryIn, HEAL + HEAL_EACH * (passed.device + passed.blocked + passed.recent));
     const gives = [rules.recentAfter];
     if (insists.interests && !wish.strict) gives.push(rules.interestsAfter);
     if (insists.languages && !wish.strict) gives.push(rules.languagesAfter);
@@ -343,6 +351,11 @@ export class ModelMatcher implements Matcher {
 
   get #now(): number {
     return this.#options.now();
+  }
+
+  /** T7: how many sessions of a device wait or are in a pair. */
+  #places(device: string): number {
+    return [...this.#sessions.values()].filter((one) => one.device === device && one.ticket).length;
   }
 
   #known(): [string, Lease][] {

@@ -18,7 +18,7 @@ import restoreLua from "./lua/restore.lua";
 import resumeLua from "./lua/resume.lua";
 import retireLua from "./lua/retire.lua";
 import type { Census, Counts, Holder, Matcher, Orphan, Restored, Resumed, Rules } from "./matcher.ts";
-import { MOST_BLOCKS, REAP_MOST } from "./rules.ts";
+import { MOST_BLOCKS, MOST_PLACES, REAP_MOST } from "./rules.ts";
 
 const open = script("open", poolLua, openLua);
 const resume = script("resume", poolLua, resumeLua);
@@ -40,6 +40,8 @@ export interface RedisMatcherOptions {
   rules: Rules;
   /** Blocks of one device, the newest stay. 1,000 by default. */
   mostBlocks?: number;
+  /** Sessions of one device that wait or are in a pair. 8 by default. */
+  mostPlaces?: number;
   /** Milliseconds, for tests and simulation; nothing expires by the server's clock then. Redis's own by default. */
   now?: () => number;
   /** At least 128 random bits by default. */
@@ -52,6 +54,7 @@ export class RedisMatcher implements Matcher {
   readonly #keys: readonly string[];
   readonly #rules: Rules;
   readonly #mostBlocks: number;
+  readonly #mostPlaces: number;
   readonly #now: (() => number) | undefined;
   readonly #newPair: () => string;
 
@@ -60,6 +63,7 @@ export class RedisMatcher implements Matcher {
     this.#keys = [poolKeys(options.prefix)];
     this.#rules = options.rules;
     this.#mostBlocks = options.mostBlocks ?? MOST_BLOCKS;
+    this.#mostPlaces = options.mostPlaces ?? MOST_PLACES;
     this.#now = options.now;
     this.#newPair = options.newPair ?? (() => randomBytes(18).toString("base64url"));
   }
@@ -196,6 +200,7 @@ export class RedisMatcher implements Matcher {
       recentAfter,
       this.#newPair(),
       avoid.join("\n"),
+      this.#mostPlaces,
     );
     return readOutcome(reply as FindReply);
   }
@@ -227,7 +232,7 @@ type CensusReply = [
   interests: (string | number)[],
 ];
 type FindReply =
-  | ["fenced" | "superseded"]
+  | ["fenced" | "superseded" | "crowded"]
   | ["claimed", MatchReply]
   | ["matched", waited: number, partnerWaited: number, MatchReply, LeftReply, PassedReply]
   | ["waiting", since: number, retryIn: number, relaxed: number, LeftReply, PassedReply];

@@ -15,5 +15,11 @@ export const DEFAULT_RULES: Rules = {
 /** How many blocks a device has at most; its newest stay. Bounds what one device can make the store remember. */
 export const MOST_BLOCKS = 1_000;
 
+/**
+ * How many sessions of a device may wait or be in a pair (T7). They stand in the same lists and are passed over by each
+ * other: this bounds what one device can make a find cost.
+ */
+export const MOST_PLACES = 8;
+
 /** How many sessions of a dead node one `reap` deals with, so that none takes long. */
 export const REAP_MOST = 50;

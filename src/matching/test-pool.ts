@@ -19,7 +19,7 @@ export interface TestStore {
   redis: Redis;
   url: string;
   /** A fresh pool, in which the node `a` lives, and `b` too. Their leases outlast any test, unless rules say so. */
-  pool(rules?: Partial<Rules>, more?: { mostBlocks?: number }): Promise<TestPool>;
+  pool(rules?: Partial<Rules>, more?: { mostBlocks?: number; mostPlaces?: number }): Promise<TestPool>;
   stop(): Promise<void>;
 }
 

@@ -248,6 +248,7 @@ export class Sessions {
       if (outcome.kind === "matched")
         metrics.matched(outcome.match.mode, outcome.waited, outcome.partnerWaited);
       if (outcome.kind === "matched" || outcome.kind === "waiting") metrics.passedOver(outcome.passed);
+      if (outcome.kind === "crowded") metrics.refused("too_many_sessions");
       if (outcome.kind === "fenced") this.#events.onFenced();
     }
     this.dispatch(seat, { type: "answer", answer });

@@ -240,6 +240,33 @@ describe.each([1, 3])("on %i nodes", (nodes) => {
     expect(await one.next("matched")).toMatchObject({ pair });
   });
 
+  test("T7: of one device eight search at a time, and another one when one of them is done", async () => {
+    const place = await open({ nodes });
+    const tabs: Visitor[] = [];
+    for (let n = 0; n < 9; n += 1) tabs.push(await place.visitor({ device: "mine" }));
+    const [ninth, ...others] = tabs as [Visitor, ...Visitor[]];
+    for (const tab of others) {
+      tab.find();
+      await tab.next("waiting");
+      await place.pass(250);
+    }
+    ninth.find();
+    expect(await ninth.next("error")).toMatchObject({ code: "too_many_sessions", retryAfter: 10 });
+    await place.pass(60_000);
+    await ninth.nothing();
+    const metrics = (await Promise.all(place.nodes.map((node) => node.metrics()))).join("");
+    expect(metrics).toContain('chatrandom_refused_total{reason="too_many_sessions"} 1');
+    others[0]!.send({ type: "leave" });
+    await others[0]!.nothing();
+    await place.settle();
+    ninth.find();
+    await ninth.next("waiting");
+    const other = await place.visitor({ device: "yours" });
+    other.find();
+    const { pair } = await other.next("matched");
+    expect(await others[1]!.next("matched")).toMatchObject({ pair });
+  });
+
   test("M4: two who are alone meet again after 10 s, and hear why", async () => {
     const place = await open({ nodes });
     const [alice, bob] = await place.pair();
@@ -310,7 +337,7 @@ describe.each([1, 3])("on %i nodes", (nodes) => {
 
   test("M8: who is gone past the grace is never handed out", async () => {
     const place = await open({ nodes });
-    const gone = await Promise.all(Array.from({ length: 10 }, () => place.visitor({ device: "one" })));
+    const gone = await Promise.all(Array.from({ length: 8 }, () => place.visitor({ device: "one" })));
     for (const visitor of gone) visitor.find({ mode: "text" });
     for (const visitor of gone) await visitor.heard();
     for (const visitor of gone) await place.drop(visitor);

@@ -64,6 +64,8 @@ export type Outcome =
     }
   /** Somebody else has claimed this session before the call, and its node has yet to hear of it. Nothing was done. */
   | { kind: "claimed"; match: Match }
+  /** The session has no place yet, and its device has as many as it may have. Nothing was done. */
+  | { kind: "crowded" }
   /** Another node holds the session now. Nothing was done. */
   | { kind: "superseded" }
   /** This node's lease has run out. Nothing was done; renew the lease, then ask again. */

@@ -78,6 +78,20 @@ test("a change of mind while waiting changes the ticket, keeps its place, and is
   expect(me.effects).toContainEqual({ do: "waiting", since: 500, relaxed: [] });
 });
 
+test("T7: a search for which the device has no place left is over, says so, and can begin again", () => {
+  const me = idle().finds().outcome({ kind: "crowded" });
+  expect(me.sent).toMatchObject([{ type: "error", code: "too_many_sessions", retryAfter: 10 }]);
+  expect([me.state.name, me.calls]).toEqual(["idle", []]);
+  expect(me.finds().calls).toEqual([{ name: "find", find: { wish: TEXT } }]);
+});
+
+test("T7: of a crowded search only the newest wish counts", () => {
+  const me = idle().finds(TEXT).finds(VIDEO).outcome({ kind: "crowded" });
+  expect(me.sent).toEqual([]);
+  me.outcome(filed(500));
+  expect(me.effects).toContainEqual({ do: "waiting", since: 500, relaxed: [] });
+});
+
 test("of several changes of mind while the store is asked, only the last is asked for", () => {
   const me = idle().finds(TEXT).finds(VIDEO).finds(TEXT).finds(VIDEO);
   me.outcome(filed(500));

@@ -180,6 +180,8 @@ const STORE_RETRY_MS = 500;
 const TAKEOVER_MS = 1_000;
 /** Only an outage of the store and a visitor who keeps reporting meanwhile can get there. */
 const MAX_QUEUED_CALLS = 16;
+/** How soon another window of the same device may be worth asking for, which is for people to close. */
+const CROWDED_RETRY_S = 10;
 /** How late a claim may arrive: the store may have ended it long since, and filed our ticket again. */
 const LATE_CLAIM_MS = 5_000;
 /** More than a visitor can be in within the time that a note is on its way. */
@@ -597,11 +599,12 @@ class Turn {
       else if (this.session.queued.some(({ name }) => name === "find")) return; // the answer to that one counts
       else if (outcome.kind === "waiting")
         this.#filed(state, outcome.since, outcome.relaxed, outcome.retryIn);
+      else if (outcome.kind === "crowded") this.#crowded();
       else this.#claimedUnheard(state, outcome.match);
     } else if (state.name === "idle") {
       // The pair, and with it the search, has ended while the store was asked.
       this.#call({ name: "leave", reason: "left" });
-    } else if (outcome.kind === "waiting") {
+    } else if (outcome.kind === "waiting" || outcome.kind === "crowded") {
       this.onForgotten(); // filed before the claim that made our pair, or after its end?
     } else if (outcome.match.pair !== state.match.pair) {
       this.#ended(state.match, "lost");
@@ -637,6 +640,17 @@ class Turn {
     if (!connected) return;
     this.#timer("retry", retryIn);
     if (news) this.effects.push({ do: "waiting", since, relaxed });
+  }
+
+  /** T7: the search is over before it began. */
+  #crowded(): void {
+    this.#become(IDLE);
+    this.#send({
+      type: "error",
+      code: "too_many_sessions",
+      message: "this device searches and chats in too many windows, close one of them",
+      retryAfter: CROWDED_RETRY_S,
+    });
   }
 
   /** M2: somebody has claimed us and has two seconds to say so. */

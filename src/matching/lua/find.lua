@@ -1,5 +1,6 @@
 -- Asks for a partner, for `find` and `undo`: ends or undoes the pair there is, claims the best ticket, or files ours.
--- The work does not grow with the pool: it reads a bounded number of tickets at the head of at most 66 lists.
+-- The work does not grow with the pool: it reads a bounded number of tickets at the head of at most 66 lists, and a
+-- bounded number of records.
 --
 -- KEYS[1], ARGV[1..3]  as in pool.lua
 -- ARGV[4..7]    session, node, epoch, device
@@ -8,9 +9,10 @@
 -- ARGV[15..17]  interestsAfter, languagesAfter, recentAfter in ms
 -- ARGV[18]      a fresh pair id
 -- ARGV[19]      nodes that the asking one cannot reach, one a line
+-- ARGV[20]      how many places a device has
 --
 -- Returns one of
---   fenced | superseded
+--   fenced | superseded | crowded
 --   claimed  match
 --   matched  waited partnerWaited match left passed
 --   waiting  since retryIn relaxed left passed
@@ -20,11 +22,13 @@
 local session, node, epoch, device = ARGV[4], ARGV[5], tonumber(ARGV[6]), ARGV[7]
 local recentFor, recentAfter = tonumber(ARGV[2]), tonumber(ARGV[17])
 
--- How many tickets of each list are read at first, how many in all before the search goes no deeper, and how many
--- tickets of dead nodes a call takes out. Lists are short (README.md): only tickets that must not meet pile up in one.
-local HEAD, MOST, DROPS = 32, 4096, 8
--- A ticket asks again at least this often, so that one that was lost by any accident heals.
-local HEAL = 30000
+-- Lists are short (README.md): only tickets that must not meet pile up in one. So many tickets of a list are read at
+-- first; the search goes no deeper once it has read so many of all lists, and ends with so many records. A call takes
+-- so many tickets of dead nodes out.
+local HEAD, MOST, RECORDS, DROPS = 32, 512, 64, 8
+-- A ticket asks again at least this often, so that one that was lost by any accident heals; and so much later for each
+-- ticket that it must not meet, so that a crowd of those costs no more than others who wait.
+local HEAL, HEAL_EACH = 30000, 4000
 -- While tickets are passed over because the link to their node is down, it asks so often whether it is up again.
 local UNREACHABLE = 1000
 
@@ -34,6 +38,23 @@ if superseded then return { 'superseded' } end
 if not mine then
   mine = { device = device }
   hold(session, mine, node, epoch)
+end
+
+-- Whether the device has no place left. Those of sessions that the store has lost are none.
+local function crowded()
+  local key, most = base .. 'd:' .. device, tonumber(ARGV[20])
+  if call('SCARD', key) < most then return false end
+  for _, other in ipairs(call('SMEMBERS', key)) do
+    local record = read(other)
+    if not record or not record.since then call('SREM', key, other) end
+  end
+  return call('SCARD', key) >= most
+end
+
+-- Who has a place keeps it, also when only its node still knows of it.
+if not mine.since and ARGV[10] == '' and crowded() then
+  write(session, mine)
+  return { 'crowded' }
 end
 
 -- The pair there is: undone (M2), left (Next), or somebody else's claim.
@@ -53,7 +74,7 @@ if mine.pair then
   else
     local partner = partnerOf(mine)
     if partner then return { 'claimed', matchOf(mine, partner) } end
-    becomeIdle(mine)
+    becomeIdle(session, mine)
   end
 end
 
@@ -63,7 +84,7 @@ for interest in string.gmatch(ARGV[12], '[^\n]+') do interests[#interests + 1] =
 for language in string.gmatch(ARGV[13], '[^\n]+') do languages[#languages + 1] = language end
 local since = math.min(mine.since or given or now, now)
 local waited = now - since
-local retryIn = HEAL
+local retryIn = math.huge
 
 -- Whether a preference gave way (M6); if it will, it is time to ask again then.
 local function gave(wished, after)
@@ -168,27 +189,30 @@ local function take(candidate)
   return theirs
 end
 
+local head = math.min(HEAD, math.floor(MOST / 2 / #keys))
 local more, from = {}, {}
 for k = 1, #keys do
-  if look(k, 0, HEAD) then more[#more + 1], from[k] = k, HEAD end
+  if look(k, 0, head) then more[#more + 1], from[k] = k, head end
 end
 local chosen, theirs
+local records = 0
 while true do
   if #candidates > 1 then table.sort(candidates, better) end
-  for c = 1, #candidates do
+  for c = 1, math.min(#candidates, RECORDS - records) do
+    records = records + 1
     theirs = take(candidates[c])
     if theirs then
       chosen = candidates[c]
       break
     end
   end
-  if chosen or #more == 0 or reads >= MOST then break end
+  if chosen or #more == 0 or reads >= MOST or records == RECORDS then break end
   local deeper = more
   candidates, more = {}, {}
   for d = 1, #deeper do
     local k = deeper[d]
-    if look(k, from[k], from[k]) then more[#more + 1] = k end
-    from[k] = 2 * from[k]
+    if look(k, from[k], 3 * from[k]) then more[#more + 1] = k end
+    from[k] = 4 * from[k]
   end
 end
 if not chosen and fallback then
@@ -210,11 +234,13 @@ if chosen then
   pairUp(theirs, ARGV[18], session, 'answerer', both, language)
   write(chosen, theirs)
   pairUp(mine, ARGV[18], chosen, 'offerer', both, language)
-  mine.mode, mine.interests, mine.languages, mine.strict, mine.since = mode, interests, languages, strict, since
+  mine.mode, mine.interests, mine.languages, mine.strict = mode, interests, languages, strict
+  place(session, mine, since)
   write(session, mine)
   return { 'matched', waited, now - theirs.since, matchOf(mine, theirs), left, { sameDevice, blocked, recent, gone, unreachable } }
 end
 
+retryIn = math.min(retryIn, HEAL + HEAL_EACH * (sameDevice + blocked + recent))
 local sameWish = mine.filed and mine.mode == mode and mine.strict == strict
   and table.concat(mine.interests, '\n') == ARGV[12] and table.concat(mine.languages, '\n') == ARGV[13]
 if not sameWish or mine.filed ~= filed then
@@ -222,8 +248,8 @@ if not sameWish or mine.filed ~= filed then
   for k = 1, #keys do call('ZADD', keys[k], since, session) end
   call('HINCRBY', base .. 'waiting', mode, 1)
   for i = 1, #interests do call('HINCRBY', base .. 'wished', interests[i], 1) end
-  mine.mode, mine.interests, mine.languages, mine.strict, mine.since = mode, interests, languages, strict, since
-  mine.filed = filed
+  mine.mode, mine.interests, mine.languages, mine.strict, mine.filed = mode, interests, languages, strict, filed
+  place(session, mine, since)
   write(session, mine)
 end
 

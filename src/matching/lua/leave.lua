@@ -13,6 +13,6 @@ if not record then return {} end
 
 local left = {}
 unfile(session, record)
-if record.pair then left = part(session, record) else becomeIdle(record) end
+if record.pair then left = part(session, record) else becomeIdle(session, record) end
 if ARGV[7] == 'end' then forget(session, record) else write(session, record) end
 return left

@@ -13,6 +13,7 @@
 --   s:<session>         the session's record, MessagePack; below
 --   r:<device>          zset, partner's device → when their pair ended
 --   b:<device>          zset, device it has blocked → when that ends
+--   d:<device>          set of its sessions that have a place: they wait or are in a pair
 --   waiting             hash, mode → tickets in the pool
 --   wished              hash, interest → tickets in the pool that wish it
 --   <mode>:open, <mode>:i:<interest>, <mode>:l:<language>, <mode>:il:<language>:<interest>
@@ -44,11 +45,6 @@ end
 
 local function write(session, record)
   call('SET', base .. 's:' .. session, cmsgpack.pack(record))
-end
-
-local function forget(session, record)
-  call('DEL', base .. 's:' .. session)
-  call('ZREM', base .. 'at:' .. record.node, session)
 end
 
 local function alive(node)
@@ -110,14 +106,27 @@ local function pairUp(record, pair, partner, role, shared, language)
   record.pair, record.partner, record.role, record.shared, record.language = pair, partner, role, shared, language
 end
 
-local function becomeIdle(record)
+-- Gives a session the place in the order of waiting that it keeps until it is idle.
+local function place(session, record, since)
+  if not record.since then call('SADD', base .. 'd:' .. record.device, session) end
+  record.since = since
+end
+
+local function becomeIdle(session, record)
   pairUp(record, nil)
+  if record.since then call('SREM', base .. 'd:' .. record.device, session) end
   record.since = nil
 end
 
 -- What a session in a pair sees of it, for an answer: pair mode role partner node shared language.
 local function matchOf(record, partner)
   return { record.pair, record.mode, record.role, record.partner, partner.node, record.shared, record.language or '' }
+end
+
+local function forget(session, record)
+  becomeIdle(session, record)
+  call('DEL', base .. 's:' .. session)
+  call('ZREM', base .. 'at:' .. record.node, session)
 end
 
 local function remember(device, partnerDevice)
@@ -131,9 +140,9 @@ end
 -- { pair, partner, partner's node } for an answer, or {} when the other side was in this pair no more.
 local function part(session, record)
   local pair, other, partner = record.pair, record.partner, partnerOf(record)
-  becomeIdle(record)
+  becomeIdle(session, record)
   if not partner then return {} end
-  becomeIdle(partner)
+  becomeIdle(other, partner)
   record.last, record.lastDevice, record.lastEnd = pair, partner.device, now
   partner.last, partner.lastDevice, partner.lastEnd = pair, record.device, now
   write(other, partner)

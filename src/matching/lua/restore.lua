@@ -30,7 +30,8 @@ if pair ~= '' then
     for interest in string.gmatch(ARGV[12], '[^\n]+') do shared[#shared + 1] = interest end
     pairUp(record, pair, ARGV[11], ARGV[10], shared, ARGV[13] ~= '' and ARGV[13] or nil)
     answer = partner and { 'held', partner.node } or { 'alone' }
-    record.mode, record.interests, record.languages, record.strict, record.since = ARGV[9], {}, {}, false, now
+    record.mode, record.interests, record.languages, record.strict = ARGV[9], {}, {}, false
+    place(session, record, now)
   end
 end
 write(session, record)

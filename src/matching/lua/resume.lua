@@ -16,7 +16,7 @@ if not record then return false end
 local previous, partner = record.node, partnerOf(record)
 hold(session, record, node, previous == node and record.epoch or record.epoch + 1)
 unfile(session, record)
-if record.pair and not partner then becomeIdle(record) end
+if record.pair and not partner then becomeIdle(session, record) end
 write(session, record)
 
 if partner then return { record.epoch, record.device, previous, 'paired', matchOf(record, partner) } end
