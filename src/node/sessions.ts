@@ -178,13 +178,15 @@ export class Sessions {
         connection?.send(this.#welcome(seat, effect.resumed));
         break;
       case "waiting":
-        for (const what of effect.relaxed) this.#parts.metrics.relaxed(what);
         connection?.send({
           type: "waiting",
           since: effect.since,
           ...this.#events.counts(),
           relaxed: [...effect.relaxed],
         });
+        break;
+      case "gaveWay":
+        this.#parts.metrics.relaxed(effect.what);
         break;
       case "report":
         void this.#report(seat, effect);

@@ -317,6 +317,25 @@ describe.each([1, 3])("on %i nodes", (nodes) => {
     expect(await go.next("waiting")).toMatchObject({ relaxed: ["interests"] });
   });
 
+  test("M6: each preference that gives way is said with all that did, and counted once", async () => {
+    const place = await open({ nodes });
+    const alice = await place.visitor({ node: 0 });
+    alice.find({ interests: ["go"], languages: ["en"] });
+    expect(await alice.next("waiting")).toMatchObject({ relaxed: [] });
+    await place.pass(5_500);
+    expect(await alice.next("waiting")).toMatchObject({ relaxed: ["interests"] });
+    await place.pass(5_000);
+    expect(await alice.next("waiting")).toMatchObject({ relaxed: ["interests", "languages"] });
+    // Another wish is another message, but nothing gives way anew.
+    alice.find({ interests: ["chess"], languages: ["en"] });
+    expect(await alice.next("waiting")).toMatchObject({ relaxed: ["interests", "languages"] });
+    await place.pass(60_000);
+    await alice.nothing();
+    const metrics = await place.first.metrics();
+    expect(metrics).toContain('chatrandom_relaxations_total{what="interests"} 1\n');
+    expect(metrics).toContain('chatrandom_relaxations_total{what="languages"} 1\n');
+  });
+
   test("M7: of several the longest waiting goes first", async () => {
     const place = await open({ nodes });
     const waiting: Visitor[] = [];

@@ -30,6 +30,7 @@ export interface Waiting {
   readonly wish: Wish;
   /** By the store's clock; undefined until the first answer. */
   readonly since?: number;
+  /** What had given way by the last answer. */
   readonly relaxed: readonly Relaxation[];
   /** The page's offer, good for the call that is about to answer and no later one. */
   readonly offer?: string;
@@ -150,6 +151,8 @@ export type Effect =
   | { readonly do: "send"; readonly message: ServerMessage }
   /** A `waiting` message; the node knows the numbers that go with it. */
   | { readonly do: "waiting"; readonly since: number; readonly relaxed: readonly Relaxation[] }
+  /** A preference of a ticket gave way (M6, M4), for the first time. */
+  | { readonly do: "gaveWay"; readonly what: Relaxation }
   /** Bytes that are a message already. */
   | { readonly do: "relay"; readonly raw: Uint8Array }
   | { readonly do: "tell"; readonly partner: Partner; readonly note: Note }
@@ -374,8 +377,8 @@ class Turn {
       ...(offer === undefined ? {} : { offer }),
     } as const;
     if (state.name === "waiting") {
-      const { since, claimedIn, undone } = state;
-      this.#become({ ...waiting, since, claimedIn, undone });
+      const { since, relaxed, claimedIn, undone } = state;
+      this.#become({ ...waiting, since, relaxed, claimedIn, undone });
       this.#call({ name: "find", find: { wish, since: state.since } });
     } else if (state.name === "paired") {
       const over = this.#pairIsOver(state.match);
@@ -637,6 +640,9 @@ class Turn {
     const { offer: _stale, claimedIn: _settled, undone: _known, ...ticketed } = state;
     const { connected } = this.session;
     this.#become({ ...ticketed, since, relaxed, told: connected });
+    for (const what of relaxed) {
+      if (!state.relaxed.includes(what)) this.effects.push({ do: "gaveWay", what });
+    }
     if (!connected) return;
     this.#timer("retry", retryIn);
     if (news) this.effects.push({ do: "waiting", since, relaxed });
