@@ -199,6 +199,13 @@ export class Place {
     await this.#meet();
   }
 
+  /** What the nodes have counted together under a metric's name, with its labels or of all labels. */
+  async count(metric: string): Promise<number> {
+    const lines = (await Promise.all(this.nodes.map(({ metrics }) => metrics()))).join("\n").split("\n");
+    const counted = lines.filter((line) => line.startsWith(`${metric} `) || line.startsWith(`${metric}{`));
+    return counted.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
+  }
+
   get connections(): number {
     return this.nodes.reduce((sum, { node }) => sum + node.numbers().connections, 0);
   }
