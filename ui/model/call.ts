@@ -27,6 +27,7 @@ import {
   FAILED_MS,
   GIVE_UP_MS,
   REBUILD_MS,
+  RESTART_MS,
 } from "./patience.ts";
 import type { Kind, Peer } from "./peer.ts";
 import { Pulse } from "./pulse.ts";
@@ -56,6 +57,9 @@ export class Call {
   /** Descriptions cost work, so a stranger gets a bounded amount of it. */
   readonly #patience: Bucket;
   readonly #pulse: Pulse;
+  /** With how many beats more a whole picture is asked for: the next one cannot be told from what was lost. */
+  #picturesToAsk = 0;
+  readonly #favours: Bucket;
   #heardOfStranger = false;
   /** Whether it was tried to heal the current silence. */
   #healed = false;
@@ -75,6 +79,7 @@ export class Call {
     this.#clock = setup.clock;
     this.#generation = setup.generation ?? 0;
     this.#pulse = new Pulse(setup.clock);
+    this.#favours = new Bucket(setup.clock, 6, 0.2);
     this.#patience = new Bucket(setup.clock, 8, 0.5);
     this.#trickle = new Trickle(setup.clock, (candidates) =>
       setup.events.signal({ candidates, generation: this.#generation }),
@@ -176,7 +181,7 @@ export class Call {
   #asked(what: "ice" | "connection", generation: number): void {
     const age = this.#clock.now() - this.#builtAt;
     if (what === "ice") {
-      if (generation !== this.#generation || this.#granting === "connection") return;
+      if (generation !== this.#generation || this.#granting === "connection" || this.#restarts) return;
     } else if (generation < this.#generation && age < REBUILD_MS) {
       return; // it has not heard of the current one yet
     }
@@ -245,7 +250,7 @@ export class Call {
       candidates: (candidates) => this.#trickle.add(candidates),
       state: (state) => this.#moved(state),
       stream: (stream) => events.stream(stream),
-      beat: () => this.#heard(),
+      beat: (asked) => this.#heard(asked),
     });
     events.channel(peer.channel);
     return peer;
@@ -267,6 +272,8 @@ export class Call {
       this.#stopWatch();
       this.#stopVerdict();
       if (this.#granting === "ice") this.#stopGranting(); // both noticed, and one restart has healed both
+      // Browsers ask too, but only every three seconds, and all they asked so far was lost.
+      if (this.#state === "interrupted") this.#picturesToAsk = 3;
       this.#enter("connected");
       this.#pulse.start((count) => this.#beat(count));
     } else if (state === "disconnected" || state === "failed") {
@@ -277,25 +284,32 @@ export class Call {
     }
   }
 
+  /** Whether an ICE restart is under way: both sides notice the same trouble, and a second one would undo the first. */
+  get #restarts(): boolean {
+    return this.#clock.now() - this.#restartedAt < RESTART_MS;
+  }
+
   get #alive(): boolean {
     return this.#peer?.state === "connected" && this.#pulse.alive;
   }
 
-  #heard(): void {
+  #heard(asked: boolean): void {
+    if (asked && this.#favours.take()) this.#peer?.sendWholePicture();
     this.#pulse.heard();
     this.#healed = false;
+    // An ICE restart need not show: the browser may have called it connected all the time.
+    if (this.#state === "interrupted" && this.#alive) this.#moved("connected");
   }
 
   #beat(count: number): void {
-    this.#peer?.beat();
+    this.#peer?.beat(this.#picturesToAsk > 0);
+    if (this.#picturesToAsk > 0) this.#picturesToAsk -= 1;
     if (this.#state === "connected" && !this.#pulse.alive) {
       this.#interrupt();
       // The gentle way once: the browser may say that it has helped, and still nothing comes.
       if (this.#healed) this.#anew();
       else this.#heal();
       this.#healed = true;
-    } else if (this.#state === "interrupted" && this.#alive) {
-      this.#moved("connected"); // an ICE restart need not show: the old way may have stayed open meanwhile
     } else if (this.#state === "connected" && count % WAY_BEATS === 0) {
       void this.#tellWay();
     }
@@ -320,8 +334,7 @@ export class Call {
     this.#watch();
     if (!this.#reachable) return;
     if (this.role === "answerer") this.#ask("ice");
-    // The answerer may have noticed first, and what it asked for be under way.
-    else if (this.#clock.now() - this.#restartedAt >= REBUILD_MS) this.#restart();
+    else if (!this.#restarts) this.#restart();
   }
 
   #watch(): void {

@@ -8,6 +8,8 @@ export const DISCONNECTED_MS = 1_500;
 export const FAILED_MS = 300;
 /** Requests of the answerer are not granted more often. */
 export const REBUILD_MS = 2_000;
+/** What an ICE restart takes at most, where it helps at all. */
+export const RESTART_MS = 4_000;
 /** Without a connection for so long it is fair to say that there is no way; and for so long, to try no more. */
 export const FAILED_AFTER_MS = 25_000;
 export const GIVE_UP_MS = 120_000;

@@ -44,12 +44,16 @@ function listen(peer: Peer) {
     states: [] as string[],
     streams: [] as MediaStream[],
     beats: 0,
+    asked: 0,
   };
   peer.listen({
     candidates: (candidates) => told.candidates.push(...candidates),
     state: (state) => told.states.push(state),
     stream: (stream) => told.streams.push(stream),
-    beat: () => (told.beats += 1),
+    beat: (asked) => {
+      told.beats += 1;
+      if (asked) told.asked += 1;
+    },
   });
   return told;
 }
@@ -111,6 +115,8 @@ test("a beat is heard on the other side", async () => {
   expect([mine.beats, theirs.beats]).toEqual([1, 1]); // with the connection
   offerer.beat();
   expect([mine.beats, theirs.beats]).toEqual([1, 2]);
+  offerer.beat(true);
+  expect([theirs.beats, theirs.asked]).toEqual([3, 1]);
 });
 
 test("tracks come, change and go without a new negotiation, on both sides", async () => {
@@ -185,6 +191,23 @@ test("a restart needs a settled connection and uses new credentials", async () =
   expect(connection(0).remoteUfrag).toBe(connection(1).localUfrag);
 });
 
+test("a whole picture is sent where there is one, by browsers that can", async () => {
+  const { offerer } = await connect();
+  const sender = connection(0).transceivers[1]?.sender;
+  offerer.sendWholePicture();
+  expect(sender?.wholePictures).toBe(0);
+  tracks = { audio: null, video: track("video") };
+  offerer.setTrack("video");
+  offerer.sendWholePicture();
+  expect(sender?.wholePictures).toBe(1);
+  if (sender) sender.setParameters = async () => Promise.reject(new TypeError("no such argument"));
+  offerer.sendWholePicture();
+  await settle();
+  offerer.retire(new FakeClock());
+  offerer.sendWholePicture();
+  expect(sender?.wholePictures).toBe(1);
+});
+
 test("takes a bounded number of candidates", async () => {
   const answerer = make("answerer");
   const added: unknown[] = [];
@@ -211,7 +234,7 @@ test("a closed one says and does nothing any more", async () => {
   await settle();
   offerer.beat();
   answerer.beat();
-  expect(mine).toEqual({ candidates: [], states: [], streams: [], beats: 0 });
+  expect(mine).toEqual({ candidates: [], states: [], streams: [], beats: 0, asked: 0 });
   expect(theirs.beats).toBe(0);
   expect(offerer.state).toBe("closed");
 });

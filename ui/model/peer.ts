@@ -34,14 +34,15 @@ export interface PeerEvents {
   state(state: RTCPeerConnectionState): void;
   /** The stranger's sound and picture, once; tracks are added to the same stream. */
   stream(stream: MediaStream): void;
-  /** The stranger's page is there, and what it sends arrives. */
-  beat(): void;
+  /** The stranger's page is there, and what it sends arrives. It may ask for a whole picture with it. */
+  beat(asked: boolean): void;
 }
 
 /** Of the stranger's, per connection: more than any page has, few enough that nobody scans a network with them. */
 const MAX_REMOTE_CANDIDATES = 128;
 const MAX_OWN_CANDIDATES_KEPT = 64;
 const RETIRED_MS = 1_000;
+const ASKING = "?";
 const KINDS: Kind[] = ["audio", "video"];
 
 export class Peer {
@@ -76,7 +77,7 @@ export class Peer {
     const unreliable = { ordered: false, maxRetransmits: 0 };
     this.#pulse = connection.createDataChannel("pulse", { negotiated: true, id: 1, ...unreliable });
     this.#pulse.onopen = () => this.beat();
-    this.#pulse.onmessage = () => this.#events?.beat();
+    this.#pulse.onmessage = ({ data }) => this.#events?.beat(data === ASKING);
     if (setup.mode === "video" && setup.role === "offerer") {
       const stream = setup.newStream();
       for (const kind of KINDS) {
@@ -181,14 +182,29 @@ export class Peer {
     return wayOf(await this.#connection.getStats());
   }
 
-  /** Lets the stranger's page know that this one is there. */
-  beat(): void {
-    if (!this.#closed && this.#pulse.readyState === "open") this.#pulse.send(".");
+  /** Lets the stranger's page know that this one is there, and whether it needs a whole picture. */
+  beat(asks = false): void {
+    if (!this.#closed && this.#pulse.readyState === "open") this.#pulse.send(asks ? ASKING : ".");
   }
 
   setTrack(kind: Kind): void {
     const sender = this.#senders[kind];
     if (sender && !this.#closed) this.#send(kind, sender);
+  }
+
+  /** The next frame says all there is to see, not what has changed: after some were lost, nothing else can be shown. */
+  sendWholePicture(): void {
+    const sender = this.#senders.video;
+    if (!sender?.track || this.#closed) return;
+    const parameters = sender.getParameters();
+    const encodingOptions = parameters.encodings.map(() => ({ keyFrame: true }));
+    // Types, and some browsers, do not know the second argument.
+    const set = sender.setParameters as (
+      this: RTCRtpSender,
+      parameters: RTCRtpSendParameters,
+      options: object,
+    ) => Promise<void>;
+    set.call(sender, parameters, { encodingOptions }).catch(() => {});
   }
 
   /** New credentials for relays; the ones in use stay in use until ICE restarts. */

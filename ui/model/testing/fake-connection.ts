@@ -230,6 +230,11 @@ export class FakeTransceiver {
       this.track = track;
     },
     setStreams(): void {},
+    wholePictures: 0,
+    getParameters: () => ({ encodings: [{}] }),
+    async setParameters(_parameters: object, options?: { encodingOptions: { keyFrame: boolean }[] }) {
+      if (options?.encodingOptions[0]?.keyFrame) this.wholePictures += 1;
+    },
   };
 
   constructor(kind: string) {
