@@ -27,6 +27,7 @@ beforeAll(async () => {
   args = [
     `--data-dir=${join(root, "data")}`,
     "--host=127.0.0.1",
+    "--turn-enabled=false",
     `--ice-urls=${relay}`,
     `--ice-urls=${relay}?transport=tcp`,
     `--ice-username=${username}`,
@@ -51,7 +52,7 @@ async function ready(server: ChildProcess): Promise<number> {
   const reader = createInterface({ input: server.stderr! });
   for await (const line of reader) {
     lines.push(line);
-    const { msg, url } = JSON.parse(line) as Record<string, string>;
+    const { msg, url } = line.startsWith("{") ? (JSON.parse(line) as Record<string, string>) : {};
     if (msg !== "ready") continue;
     server.stderr!.resume();
     return Number(new URL(url!).port);
@@ -72,6 +73,7 @@ async function found(...args: string[]) {
   const { findings } = JSON.parse(stdout) as { findings: Finding[] };
   return {
     code,
+    findings,
     levels: (check: string) => findings.filter((each) => each.check === check).map(({ level }) => level),
     of: (check: string) => findings.find((each) => each.check === check),
     wrong: findings.filter(({ level }) => level === "wrong"),
@@ -133,6 +135,33 @@ test("a table for people, with exit 0", async () => {
   expect(stdout).toMatch(/, 0 wrong/);
 });
 
+test("the embedded relay is tried by UDP, TCP and TLS on the port of HTTPS", async () => {
+  const options = [`--data-dir=${join(root, "with relay")}`, "--host=127.0.0.1", "--tls=self-signed"];
+  const server = spawn(EXECUTABLE, ["serve", ...options, "--port=0", "--turn-port=0", "--log-format=json"], {
+    env: {},
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  onTestFinished(async () => {
+    server.kill("SIGTERM");
+    await once(server, "exit");
+  });
+  const at = await ready(server);
+  await expect
+    .poll(async () => (await fetch(`http://127.0.0.1:${at}/readyz`)).json(), { timeout: 30_000 })
+    .toMatchObject({ details: { relay: "up", relayTest: { ok: true, servers: expect.any(Array) } } });
+  const { findings } = await found(`https://127.0.0.1:${at}`, ...options, `--port=${at}`, "--turn-port=0");
+  const relay = findings.filter(({ check }) => check === "relay");
+  expect(
+    relay.map(({ level, text }) => `${level} ${text.replaceAll(/(?<=\.1):\d+|in \d+ ms/g, "")}`),
+  ).toEqual([
+    "fine stun:127.0.0.1 answers, ",
+    "fine turn:127.0.0.1?transport=udp allocates and relays, ",
+    "fine turn:127.0.0.1?transport=tcp allocates and relays, ",
+    "warning turns:127.0.0.1?transport=tcp: its certificate is not trusted, so browsers refuse it",
+  ]);
+  expect(findings.filter(({ level }) => level === "wrong")).toEqual([]);
+});
+
 test.each<[string, () => string[], string]>([
   ["with a wrong password", () => [], "it refuses username or password"],
   ["that is dead", () => ["--ice-urls=turn:127.0.0.1:9"], "nothing listens there"],
@@ -142,6 +171,7 @@ test.each<[string, () => string[], string]>([
   const options = [
     `--data-dir=${dataDir}`,
     "--host=127.0.0.1",
+    "--turn-enabled=false",
     "--ice-username=9999999999:somebody",
     ...(urls.length > 0 ? urls : [`--ice-urls=turn:127.0.0.1:${turn.port}`]),
   ];
