@@ -38,6 +38,8 @@ const LOG = { info() {}, warn() {}, error() {} };
 interface Here {
   readonly kind: "serve" | "join";
   readonly running: boolean;
+  /** Whether it answers at the port of the configuration. */
+  readonly answers: boolean;
   /** The socket of its embedded Redis. */
   readonly embedded: string | undefined;
 }
@@ -46,8 +48,9 @@ interface Here {
 export async function examine({ config, file, warnings }: Loaded, url?: URL): Promise<Finding[]> {
   const kind = config.redis === "" ? "serve" : "join";
   const embedded = kind === "serve" ? await findEmbeddedRedis(config.data_dir) : undefined;
-  const running = embedded !== undefined || (config.port !== 0 && (await isChatRandom(config)));
-  const here: Here = { kind, running, embedded };
+  const answers = config.port !== 0 && (await isChatRandom(config));
+  const running = embedded !== undefined || answers;
+  const here: Here = { kind, running, answers, embedded };
   const site = url ?? siteOf(config, running);
 
   // Who names a place and runs none here looks at it from elsewhere.
@@ -134,11 +137,9 @@ function limitsOf(embedded: string | undefined): string | undefined {
   }
 }
 
-async function examinePorts(config: Config, { kind }: Here): Promise<Finding[]> {
-  const wanted = wantedPorts(config, kind);
-  const answers = config.port !== 0 && (await isChatRandom(config));
+async function examinePorts(config: Config, { kind, answers }: Here): Promise<Finding[]> {
   const findings: Finding[] = [];
-  for (const port of wanted) findings.push(judgePort(port, await tryPort(port), answers));
+  for (const port of wantedPorts(config, kind)) findings.push(judgePort(port, await tryPort(port), answers));
   return findings;
 }
 
