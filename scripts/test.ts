@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "./build/step.ts";
 import { LIBFAKETIME } from "../src/scenarios/faults/faketime.ts";
-import { requirePackages } from "./native/debian.ts";
+import { requirePackages, unpackPackage } from "./native/debian.ts";
 
 const results = join(root, ".cache/test");
 let passed = 0;
@@ -62,6 +62,13 @@ const NEEDED = {
 };
 requirePackages(Object.entries(NEEDED).flatMap(([name, path]) => (existsSync(path) ? [] : [name])));
 mkdirSync(results, { recursive: true });
+
+/** coturn's own client, which tests drive the relay with. The package is not installed: that would start its server. */
+const client = join(results, "coturn");
+if (!existsSync(join(client, "usr/bin/turnutils_uclient"))) {
+  requirePackages(["libevent-dev"]);
+  unpackPackage("coturn", client);
+}
 
 if (npmRun("build")) {
   check("lint");

@@ -1,5 +1,13 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -44,6 +52,29 @@ export function requirePackages(names: readonly string[]): void {
   } catch {
     execFileSync("apt-get", ["update", "-qq"], options);
     install();
+  }
+}
+
+/**
+ * Unpacks a Debian package into a folder, which is made, without installing it.
+ * @throws Error when it cannot be fetched.
+ */
+export function unpackPackage(name: string, folder: string): void {
+  const root = mkdtempSync(join(tmpdir(), "chatrandom-package-"));
+  const download = () => execFileSync("apt-get", ["download", "-qq", name], { cwd: root, stdio: "pipe" });
+  try {
+    try {
+      download();
+    } catch {
+      execFileSync("apt-get", ["update", "-qq"], { stdio: ["ignore", "ignore", "inherit"] });
+      download();
+    }
+    const [file] = readdirSync(root).filter((file) => file.endsWith(".deb"));
+    if (file === undefined) throw new Error(`apt-get has downloaded nothing for ${name}`);
+    mkdirSync(folder, { recursive: true });
+    execFileSync("dpkg", ["-x", join(root, file), folder], { stdio: "pipe" });
+  } finally {
+    rmSync(root, { recursive: true, force: true });
   }
 }
 

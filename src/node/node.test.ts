@@ -1,12 +1,13 @@
 import { randomBytes } from "node:crypto";
-import { expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { Envelope } from "../links/link.ts";
 import { noLink } from "../links/no-link.ts";
 import type { Matcher } from "../matching/matcher.ts";
 import { readWish } from "../matching/wish.ts";
 import { sessionIdOf } from "../session/resume-token.ts";
 import { StillClock } from "../still-clock.ts";
-import type { NodeMetrics, NodeParts } from "./contracts.ts";
+import type { ServerMessage, Welcome } from "../protocol/messages.ts";
+import type { Ice, NodeMetrics, NodeParts } from "./contracts.ts";
 import { FakeSocket } from "./fake-socket.ts";
 import { Node } from "./node.ts";
 
@@ -359,3 +360,88 @@ test("S2: at most 64 signals are kept for a session whose node is gone, and none
   moved("c");
   expect(sent).toHaveLength(64);
 });
+
+describe("the servers for calls", () => {
+  const PAIR = "p".repeat(22);
+  const iceServers = (messages: ServerMessage[]) =>
+    messages.flatMap((message) =>
+      message.type === "welcome" || message.type === "ice" ? [message.iceServers] : [],
+    );
+
+  test("are given by how the visitor came, and anew within the time that they are good for", async () => {
+    let asked = 0;
+    const came = { host: "chat.example", proxied: false };
+    const ice: Ice = {
+      policy: "all",
+      servers: (session, by) => [
+        { urls: `turn:${by?.host}`, username: `${(asked += 1)} ${session.length > 0}` },
+      ],
+      renewEvery: 3_600_000,
+    };
+    const { clock, node } = await start({ ice });
+    const socket = new FakeSocket();
+    const connection = node.accept(socket, undefined, came);
+    const stranger = new FakeSocket();
+    node.accept(stranger, undefined);
+    connection.onFrame(Buffer.from(JSON.stringify(HELLO)), false);
+    expect(iceServers(socket.take())).toEqual([[{ urls: "turn:chat.example", username: "1 true" }]]);
+    for (let minute = 0; minute < 60; minute += 1) {
+      clock.move(60_000);
+      connection.onPong();
+    }
+    expect(iceServers(socket.take())).toEqual([[{ urls: "turn:chat.example", username: "2 true" }]]);
+    expect(iceServers(stranger.take())).toEqual([]);
+    connection.onSocketClosed();
+    clock.move(3_600_000);
+    expect(asked).toBe(2);
+  });
+
+  test("S6: what a visitor who hides says is passed on without his address, and what others say as it came", async () => {
+    const offered: (string | undefined)[] = [];
+    const mine = "candidate:1 1 udp 1 192.168.1.7 5 typ host";
+    const { connect, matcher } = await start();
+    matcher.find.mockImplementation(async () => {
+      const match = { pair: PAIR, mode: "text", role: "offerer", common: { interests: [] } };
+      const partner = { session: bertsId, node: "n" };
+      return {
+        kind: "matched",
+        match: { ...match, partner },
+        waited: 0,
+        partnerWaited: 0,
+        passed: {},
+      } as never;
+    });
+    const bert = connect(HELLO);
+    const bertsId = sessionIdOf((bert.socket.take()[0] as Welcome).resume);
+    matcher.find.mockImplementationOnce(async () => waitingFor() as never);
+    bert.say({ type: "find", mode: "text" });
+    await settled();
+    const anna = connect(HELLO, { type: "find", mode: "text", offer: `v=0\r\na=${mine}\r\n`, relay: true });
+    await settled();
+    const heard = bert.socket.take();
+    for (const message of heard) if (message.type === "matched") offered.push(message.offer);
+    expect(offered).toEqual(["v=0\r\n"]);
+    await settled();
+    const data = { candidates: [{ candidate: mine }], generation: 1 };
+    anna.say({ type: "signal", pair: PAIR, data, relay: true });
+    anna.say({ type: "signal", pair: PAIR, data: { restart: "ice", at: "192.168.1.7" }, relay: true });
+    anna.say({ type: "signal", pair: PAIR, data });
+    await settled();
+    expect(bert.socket.take()).toEqual([
+      { type: "signal", pair: PAIR, data: { restart: "ice", at: "0.0.0.0" } },
+      { type: "signal", pair: PAIR, data },
+    ]);
+  });
+
+  test("S6: the operator's rule holds for all", async () => {
+    const { connect } = await start({ ice: { policy: "relay", servers: () => [] } });
+    const { say, socket } = connect(HELLO);
+    expect((socket.take()[0] as Welcome).iceTransportPolicy).toBe("relay");
+    // In no pair: what is left of it is answered so, and what is not passed on is not looked at further.
+    say({ type: "signal", pair: PAIR, data: { candidate: "candidate:1 1 udp 1 192.168.1.7 5 typ host" } });
+    say({ type: "signal", pair: PAIR, data: { restart: "ice" } });
+    expect(socket.take().map(({ type }) => type)).toEqual(["error"]);
+  });
+});
+
+const waitingFor = () => ({ kind: "waiting", since: 1, relaxed: [], retryIn: 30_000, passed: {} });

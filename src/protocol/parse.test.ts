@@ -43,6 +43,8 @@ test.each([
   [{ type: "find", mode: "text", languages: ["en", "de", "fr", "es", "it", "pt"] }, "languages"],
   [{ type: "find", mode: "text", strict: "yes" }, "strict"],
   [{ type: "find", mode: "text", again: 1 }, "again"],
+  [{ type: "find", mode: "text", relay: 1 }, "relay"],
+  [{ type: "signal", pair: "p", data: {}, relay: "true" }, "relay"],
   [{ type: "find", mode: "text", offer: 7 }, "offer"],
   [{ type: "find", mode: "text", offer: "x".repeat(32_769) }, "offer"],
   [{ type: "find", mode: "text", offer: "é".repeat(16_385) }, "offer"],

@@ -225,8 +225,9 @@ const ATTEMPTS = 20;
 /** A port that is free for UDP and TCP on every address. coturn itself would go on without it. */
 async function choosePort(addresses: readonly string[], wanted: number): Promise<number> {
   for (let attempt = 1; ; attempt += 1) {
-    const port = wanted === 0 ? await freeTcpPort(addresses[0]) : wanted;
+    let port = wanted;
     try {
+      if (wanted === 0) port = await freeTcpPort(addresses[0]);
       for (const address of addresses) {
         await bindTcp(address, port);
         await bindUdp(address, port);

@@ -41,8 +41,8 @@ export const NOBODY: readonly Range[] = [
   ["192.175.48.0", "192.175.48.255"],
   // Multicast, reserved, broadcast.
   ["224.0.0.0", "255.255.255.255"],
+  // IPv4-compatible but for ::1, IPv4-mapped, IPv4-translated.
   ["::", "::"],
-  // IPv4-compatible, IPv4-mapped, IPv4-translated.
   ["::2", "::ffff:ffff"],
   ["::ffff:0:0", "::ffff:ffff:ffff"],
   ["::ffff:0:0:0", "::ffff:0:ffff:ffff"],

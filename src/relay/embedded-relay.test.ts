@@ -1,0 +1,390 @@
+import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { connect, createServer, type AddressInfo } from "node:net";
+import { networkInterfaces } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test, vi } from "vitest";
+import { type Clock, realClock } from "../clock.ts";
+import { countAllocations } from "./allocations.ts";
+import { proxyHeader } from "./forward.ts";
+import { coturnBinary, ownAddress, relayMessages, startRelay } from "./test-relay.ts";
+import { TurnClient } from "./test-turn.ts";
+
+const host = ownAddress();
+const until = (condition: () => boolean | Promise<boolean>) =>
+  vi.waitUntil(condition, { timeout: 20_000, interval: 10 });
+const isGone = (pid: number) => {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
+  } catch {
+    return true;
+  }
+};
+
+/** Bytes of its own that a process holds. */
+const memoryOf = (pid: number): number =>
+  Number(/^RssAnon:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1]) * 1024;
+
+describe("carries", () => {
+  test.each([
+    ["UDP", []],
+    ["TCP", ["-t"]],
+  ])("messages over %s, nothing lost", async (_name, args) => {
+    const relay = await startRelay();
+    const credentials = relay.credentials();
+    expect(await relayMessages({ host, port: relay.port, credentials, args })).toContain(
+      "Total lost packets 0 ",
+    );
+  });
+
+  test("data between two who both have only a relayed address, and lets go of the ports", async () => {
+    const relay = await startRelay();
+    const [anna, bert] = await Promise.all(
+      (["udp", "tcp"] as const).map((transport) =>
+        TurnClient.connect({ transport, host, port: relay.port, credentials: relay.credentials() }),
+      ),
+    );
+    const [annas, berts] = [await anna!.allocated(), await bert!.allocated()];
+    expect([annas.address, berts.address]).toEqual([host, host]);
+    expect(await countAllocations([host], 49_152, 65_535)).toBeGreaterThanOrEqual(2);
+    expect((await anna!.bindChannel(0x4000, berts)).code).toBe(0);
+    expect((await bert!.bindChannel(0x4001, annas)).code).toBe(0);
+    const heard = new Promise((resolve) => {
+      bert!.onData = (channel, data) => resolve([channel, String(data)]);
+    });
+    anna!.send(0x4000, Buffer.from("hello"));
+    expect(await heard).toEqual([0x4001, "hello"]);
+    await anna!.release();
+    anna!.close();
+    bert!.close();
+  });
+
+  test("answers to STUN over IPv4 and IPv6, TCP and UDP", async () => {
+    const relay = await startRelay();
+    for (const address of ["127.0.0.1", "::1", host]) {
+      for (const transport of ["udp", "tcp"] as const) {
+        const client = await TurnClient.connect({ transport, host: address, port: relay.port });
+        expect((await client.mapped()).address).toBe(address);
+        client.close();
+      }
+    }
+  });
+
+  test("the visitor's own address, told by the PROXY protocol, on loopback only", async () => {
+    const relay = await startRelay();
+    for (const from of [
+      { address: "198.51.100.7", port: 4711 },
+      { address: "2001:db8::7", port: 4712 },
+    ]) {
+      const client = await TurnClient.connect({ transport: "tcp", host: "127.0.0.1", port: relay.proxyPort });
+      client.say(proxyHeader(from, { address: from.address, port: 443 }));
+      expect(await client.mapped()).toEqual(from);
+      client.close();
+    }
+    const refused = once(connect(relay.proxyPort, host), "connect");
+    await expect(refused).rejects.toThrow("ECONNREFUSED");
+  });
+});
+
+describe("refuses", () => {
+  test("credentials that are missing, expired, forged, or for another user", async () => {
+    const relay = await startRelay();
+    const good = relay.credentials("anna");
+    const bad = [
+      undefined,
+      relay.credentials("anna", -10),
+      { ...good, credential: randomBytes(20).toString("base64") },
+      { ...good, username: good.username.replace("anna", "bert") },
+      { ...good, username: good.username.replace(/^\d+/, (seconds) => String(Number(seconds) + 3_600)) },
+      { ...good, username: "anna" },
+    ];
+    for (const credentials of bad) {
+      const client = await TurnClient.connect({ transport: "udp", host, port: relay.port, credentials });
+      expect((await client.allocate()).code).toBe(401);
+      client.close();
+    }
+  });
+
+  test("a request of somebody else that is replayed", async () => {
+    const relay = await startRelay();
+    const options = { transport: "udp", host, port: relay.port } as const;
+    const anna = await TurnClient.connect({ ...options, credentials: relay.credentials() });
+    await anna.allocated();
+    const eve = await TurnClient.connect(options);
+    await eve.allocate();
+    expect((await eve.raw(anna.lastSigned)).code).toBe(438);
+    anna.close();
+    eve.close();
+  });
+
+  test("peers that nobody may be relayed to", async () => {
+    const relay = await startRelay({ CHATRANDOM_TURN_ALLOW_PRIVATE: "false" });
+    const options = { transport: "udp", host, port: relay.port, credentials: relay.credentials() } as const;
+    const client = await TurnClient.connect(options);
+    await client.allocated();
+    const peers =
+      "0.0.0.1 10.1.2.3 100.64.0.1 127.0.0.1 127.9.9.9 169.254.169.254 172.16.0.1 172.31.255.255 192.0.0.8 192.0.2.77 " +
+      "192.88.99.1 192.168.1.1 198.18.0.1 198.51.100.1 203.0.113.1 224.0.0.1 240.0.0.1 255.255.255.255";
+    for (const address of peers.split(" ")) {
+      if (address === host) continue;
+      expect([address, (await client.permit({ address, port: 80 })).code]).toEqual([address, 403]);
+    }
+    for (const address of ["8.8.8.8", "172.32.0.1", "100.128.0.1"])
+      expect([address, (await client.permit({ address, port: 80 })).code]).toEqual([address, 0]);
+    client.close();
+  });
+
+  test.runIf(hasIpv6())("peers of IPv6 that nobody may be relayed to", async () => {
+    const relay = await startRelay({ CHATRANDOM_TURN_ALLOW_PRIVATE: "false" });
+    const options = { transport: "udp", host, port: relay.port, credentials: relay.credentials() } as const;
+    const client = await TurnClient.connect(options);
+    await client.allocated(6);
+    const peers =
+      ":: ::1 ::7f00:1 ::ffff:127.0.0.1 ::ffff:8.8.8.8 64:ff9b::7f00:1 64:ff9b:1::1 100::1 2001:db8::1 2001::1 2002:7f00:1::1 " +
+      "fc00::1 fdff::1 fe80::1 fec0::1 ff02::1";
+    for (const address of peers.split(" ")) {
+      const { code } = await client.permit({ address, port: 80 });
+      // What is IPv4 inside IPv6 is for coturn no peer of this allocation.
+      expect([address, code], address).toEqual([
+        address,
+        address.includes("ffff") ? expect.any(Number) : 403,
+      ]);
+      expect(code).not.toBe(0);
+    }
+    expect((await client.permit({ address: "2606:4700::1111", port: 80 })).code).toBe(0);
+    client.close();
+  });
+
+  test("this machine, but for the ports of other calls", async () => {
+    const relay = await startRelay({ CHATRANDOM_TURN_ALLOW_PRIVATE: "true" });
+    const service = createSocket("udp4");
+    let asked = 0;
+    service.on("message", () => (asked += 1));
+    // Below the range of the relay.
+    const port = await bindBelow(service, 49_152);
+    const options = { transport: "udp", host, port: relay.port, credentials: relay.credentials() } as const;
+    const client = await TurnClient.connect(options);
+    await client.allocated();
+    expect((await client.bindChannel(0x4000, { address: host, port })).code).toBe(403);
+    expect((await client.bindChannel(0x4001, { address: host, port: relay.port })).code).toBe(403);
+    expect((await client.bindChannel(0x4002, { address: "127.0.0.1", port: 50_000 })).code).toBe(403);
+    expect((await client.bindChannel(0x4003, { address: "192.168.77.7", port })).code).toBe(0);
+    // A permission is for every port, and does not help either.
+    expect((await client.permit({ address: host, port: 50_000 })).code).toBe(0);
+    client.indicate({ address: host, port }, Buffer.from("knock"));
+    // Answered after it.
+    await client.permit({ address: host, port: 50_000 });
+    expect(asked).toBe(0);
+    client.close();
+    service.close();
+  });
+
+  test("more allocations than a session may have, and than all may, without end", async () => {
+    const relay = await startRelay({
+      CHATRANDOM_TURN_SESSION_ALLOCATIONS: "2",
+      CHATRANDOM_TURN_MAX_ALLOCATIONS: "3",
+    });
+    const codes: number[] = [];
+    for (const user of ["anna", "anna", "anna", "bert", "carl"]) {
+      const credentials = relay.credentials(user, 3_600 + codes.length);
+      const client = await TurnClient.connect({ transport: "udp", host, port: relay.port, credentials });
+      codes.push((await client.allocate()).code);
+      client.close();
+    }
+    expect(codes).toEqual([0, 0, 486, 0, 486]);
+  });
+});
+
+describe("stays", () => {
+  test("what it is under 10,000 requests for an allocation from one address", async () => {
+    const relay = await startRelay();
+    const options = { transport: "udp", host, port: relay.port } as const;
+    const credentials = relay.credentials();
+    const round = async (count: number) => {
+      const codes = new Map<number, number>();
+      for (let done = 0; done < count; done += 100) {
+        const clients = await Promise.all(
+          Array.from({ length: 100 }, (_, n) =>
+            TurnClient.connect({ ...options, ...(n % 2 === 0 && { credentials }) }),
+          ),
+        );
+        for (const answer of await Promise.all(clients.map((client) => client.allocate())))
+          codes.set(answer.code, (codes.get(answer.code) ?? 0) + 1);
+        for (const client of clients) client.close();
+      }
+      return codes;
+    };
+    await round(2_000);
+    const pid = relay.pid()!;
+    const before = memoryOf(pid);
+    const codes = await round(10_000);
+    // Half have no credentials, and the quota is used up by the others.
+    expect([...codes.keys()].sort()).toEqual([401, 486]);
+    expect(relay.pid()).toBe(pid);
+    expect(memoryOf(pid) - before).toBeLessThan(64 * 1024 ** 2);
+    const other = await TurnClient.connect({ ...options, credentials: relay.credentials("bert") });
+    expect((await other.allocate()).code).toBe(0);
+    other.close();
+  });
+
+  test("up under random datagrams and streams, and connections that say nothing or half of something", async () => {
+    const relay = await startRelay();
+    const pid = relay.pid();
+    const socket = createSocket("udp4");
+    for (let n = 0; n < 3_000; n += 1) {
+      const bytes = randomBytes(n % 600);
+      // Every second one looks like STUN at first.
+      if (n % 2 === 0 && bytes.length > 8) Buffer.from("0003002c2112a442", "hex").copy(bytes);
+      await new Promise((resolve) => void socket.send(bytes, relay.port, host, resolve));
+    }
+    socket.close();
+    const idle = Array.from({ length: 200 }, (_, n) => {
+      const stream = connect(n % 2 === 0 ? relay.port : relay.proxyPort, "127.0.0.1");
+      stream.on("error", () => {});
+      if (n % 4 > 1) stream.write(randomBytes(n));
+      if (n % 8 > 3) stream.end();
+      return stream;
+    });
+    const client = await TurnClient.connect({
+      transport: "tcp",
+      host,
+      port: relay.port,
+      credentials: relay.credentials(),
+    });
+    expect((await client.allocate()).code).toBe(0);
+    expect(relay.pid()).toBe(pid);
+    client.close();
+    for (const stream of idle) stream.destroy();
+  });
+});
+
+describe("the process", () => {
+  test("has its secret in no argument, no file that stays and no line of the log", async () => {
+    const relay = await startRelay({ CHATRANDOM_LOG_LEVEL: "trace" });
+    const { username, credential } = relay.credentials();
+    await relayMessages({ host, port: relay.port, credentials: { username, credential } });
+    const { secret } = relay.shared();
+    for (const file of ["cmdline", "environ"])
+      expect(readFileSync(`/proc/${relay.pid()}/${file}`, "utf8")).not.toContain(secret);
+    const folder = join(relay.dataDir, "programs");
+    expect(statSync(folder).mode & 0o077).toBe(0);
+    expect(readdirSync(folder)).toEqual([expect.stringMatching(/^turnserver-[0-9a-f]{16}$/)]);
+    expect(JSON.stringify(relay.logged)).not.toContain(secret);
+    expect(JSON.stringify(relay.logged)).not.toContain(credential);
+  });
+
+  test("is started again when it is killed, with the same ports and secret", async () => {
+    const relay = await startRelay();
+    const pid = relay.pid()!;
+    process.kill(pid, "SIGKILL");
+    await until(() => relay.state() === "up" && relay.pid() !== pid);
+    const client = await TurnClient.connect({
+      transport: "udp",
+      host,
+      port: relay.port,
+      credentials: relay.credentials(),
+    });
+    expect((await client.allocate()).code).toBe(0);
+    client.close();
+    expect(relay.logged.filter(({ level }) => level === "warn")).toHaveLength(1);
+  });
+
+  test("says in the log whom it refused, without the address", async () => {
+    const relay = await startRelay({ CHATRANDOM_TURN_ALLOW_PRIVATE: "false" });
+    const options = { transport: "udp", host, port: relay.port, credentials: relay.credentials() } as const;
+    const client = await TurnClient.connect(options);
+    await client.allocated();
+    await client.permit({ address: "10.77.66.55", port: 80 });
+    client.close();
+    await until(() => JSON.stringify(relay.logged).includes("denied in the range"));
+    expect(JSON.stringify(relay.logged)).not.toContain("10.77.66.55");
+  });
+
+  test("ends with the one that started it, however that ends", async () => {
+    const source = `
+      import { readFileSync } from "node:fs";
+      const [relayUrl, loadUrl, dataDir, binary] = process.argv.slice(1);
+      const { openRelay, coturn } = await import(relayUrl);
+      const { loadConfig } = await import(loadUrl);
+      const { config } = loadConfig({ env: { CHATRANDOM_DATA_DIR: dataDir, CHATRANDOM_TURN_PORT: "0" } });
+      const log = { debug() {}, info() {}, warn() {}, error() {} };
+      const program = { ...coturn, content: () => readFileSync(binary) };
+      const relay = await openRelay({ config, secret: "x", log, program });
+      await relay.started;
+      console.log(relay.pid());`;
+    const { dataDir } = await startRelay();
+    const url = (name: string) => new URL(name, import.meta.url).href;
+    const args = [url("embedded-relay.ts"), url("../config/load.ts"), dataDir, coturnBinary()];
+    const parent = spawn(process.execPath, ["--input-type=module", "-e", source, ...args], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const [line] = (await once(parent.stdout, "data")) as [Buffer];
+    const pid = Number(line);
+    expect(isGone(pid)).toBe(false);
+    parent.kill("SIGKILL");
+    await until(() => isGone(pid));
+  });
+
+  test("begins anew when the addresses of the machine have changed", async () => {
+    let look = (): void => {};
+    const clock: Clock = { ...realClock, every: (_ms, what) => ((look = what), () => {}) };
+    let interfaces: ReturnType<typeof networkInterfaces> = { lo: networkInterfaces().lo };
+    const machine = async () => ({ interfaces, outward: [] });
+    const relay = await startRelay({}, { machine, clock });
+    expect(relay.shared().reach).toBe("this machine");
+    const pid = relay.pid();
+    look();
+    interfaces = networkInterfaces();
+    look();
+    await until(() => relay.state() === "up" && relay.pid() !== pid);
+    expect(relay.shared().hosts).toContain(host);
+    const client = await TurnClient.connect({ transport: "udp", host, port: relay.port });
+    expect((await client.mapped()).address).toBe(host);
+    client.close();
+  });
+
+  test("a port that is taken is told with the option to change", async () => {
+    const taken = createServer().listen(0, "0.0.0.0");
+    await once(taken, "listening");
+    const { port } = taken.address() as AddressInfo;
+    await expect(startRelay({ CHATRANDOM_TURN_PORT: String(port) })).rejects.toThrow(
+      `Port ${port} for the relay is in use already. Stop what uses it, choose another with --turn-port`,
+    );
+    taken.close();
+    await expect(startRelay({ CHATRANDOM_TURN_HOST: "8.8.4.4" })).rejects.toThrow("--turn-host");
+  });
+});
+
+test("where only this machine reaches it, it relays on loopback and nowhere else", async () => {
+  const relay = await startRelay({ CHATRANDOM_HOST: "127.0.0.1" });
+  expect(relay.shared()).toMatchObject({ hosts: ["127.0.0.1"], reach: "this machine" });
+  const credentials = relay.credentials();
+  expect(await relayMessages({ host: "127.0.0.1", port: relay.port, credentials })).toContain(
+    "Total lost packets 0 ",
+  );
+  await expect(once(connect(relay.port, host), "connect")).rejects.toThrow("ECONNREFUSED");
+});
+
+function hasIpv6(): boolean {
+  return Object.values(networkInterfaces()).some((all) =>
+    all?.some(
+      ({ family, internal, address }) => family === "IPv6" && !internal && !address.startsWith("fe80"),
+    ),
+  );
+}
+
+/** A free port below, which systems do give. */
+async function bindBelow(socket: ReturnType<typeof createSocket>, limit: number): Promise<number> {
+  for (let port = limit - 1; ; port -= 1) {
+    try {
+      socket.bind(port, host);
+      await once(socket, "listening");
+      return port;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    }
+  }
+}
