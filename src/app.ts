@@ -185,7 +185,14 @@ export async function run(
     const https = await openHttpsFor(kind, config, share, redis, log, undo);
     const client = clientOf(config.http.trusted_proxies, config.http.allowed_origins);
     const { addresses } = node;
-    const used = relay && useRelay(relay, config.turn, { metrics, addresses, clock: realClock });
+    const used =
+      relay &&
+      useRelay(relay, config.turn, {
+        metrics,
+        addresses,
+        clock: realClock,
+        ...(opened && { allocations: () => opened.allocations() }),
+      });
     let relayTest: RegularTest | undefined;
     const http = await startHttp(
       {

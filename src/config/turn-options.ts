@@ -76,7 +76,7 @@ export const turnOptions = {
   "turn.max_allocations": option({
     type: whole(1, 60_000),
     default: 4_000,
-    doc: "How many ports of the relay all visitors may hold. Each takes two file descriptors: see ulimit -n.",
+    doc: "How many ports of the relay all visitors may hold. Each takes a file descriptor, over TCP two: see ulimit -n.",
   }),
   "turn.bandwidth": option({
     type: size("8kb", "1gb"),

@@ -181,7 +181,7 @@ export function createMetrics(numbers: () => Numbers): Metrics {
       const gauge = (
         name: string,
         help: string,
-        aggregator: "sum" | "min" | "max",
+        aggregator: "sum" | "min",
         value: () => number | undefined | Promise<number | undefined>,
       ) =>
         new Gauge({
@@ -196,7 +196,13 @@ export function createMetrics(numbers: () => Numbers): Metrics {
         });
       // Workers have one relay, of which each tells, and connections of their own.
       gauge("chatrandom_relay_up", "Whether the relay answers", "min", async () => Number(await isUp()));
-      gauge("chatrandom_relay_allocations", "Ports that the relay has given to visitors", "max", allocations);
+      if (allocations)
+        gauge(
+          "chatrandom_relay_allocations",
+          "Ports that the relay has given to visitors",
+          "sum",
+          allocations,
+        );
       gauge(
         "chatrandom_relay_streams",
         "Connections of the shared port that are handed to the relay",

@@ -1,40 +1,55 @@
 /**
- * How many allocations there are, as the kernel's table of UDP sockets tells: each is one on a relay address at a port
- * of the range. coturn itself tells only databases.
+ * How many allocations there are: each is a UDP socket of coturn on a relay address at a port of the range. The kernel's
+ * tables say so; coturn itself tells only databases.
  */
-import { readFile } from "node:fs/promises";
+import { readdir, readFile, readlink } from "node:fs/promises";
 import { isIPv4 } from "node:net";
 import { endianness } from "node:os";
 import { bytesOf } from "./forward.ts";
 
-/** Undefined where there is no /proc. */
+/** So many at once, for there may be thousands. */
+const LINKS_AT_ONCE = 64;
+
+/** Undefined where there is no /proc, and while the process is gone. */
 export async function countAllocations(
+  pid: number,
   relay: readonly string[],
   minPort: number,
   maxPort: number,
 ): Promise<number | undefined> {
   try {
-    const counts = await Promise.all(
-      relay.map(async (address) => {
-        const table = await readFile(isIPv4(address) ? "/proc/net/udp" : "/proc/net/udp6", "latin1");
-        return countIn(table, address, minPort, maxPort);
-      }),
-    );
-    return counts.reduce((sum, count) => sum + count, 0);
+    const found = new Set<string>();
+    for (const address of relay) {
+      const table = await readFile(isIPv4(address) ? "/proc/net/udp" : "/proc/net/udp6", "latin1");
+      for (const inode of socketsIn(table, address, minPort, maxPort)) found.add(`socket:[${inode}]`);
+    }
+    if (found.size === 0) return 0;
+    const folder = `/proc/${pid}/fd`;
+    const descriptors = await readdir(folder);
+    let count = 0;
+    for (let at = 0; at < descriptors.length; at += LINKS_AT_ONCE) {
+      const some = descriptors.slice(at, at + LINKS_AT_ONCE);
+      const links = await Promise.all(some.map((name) => readlink(`${folder}/${name}`).catch(() => "")));
+      count += links.filter((link) => found.has(link)).length;
+    }
+    return count;
   } catch {
     return undefined;
   }
 }
 
-/** `table` is what /proc/net/udp holds: a line a socket, its local address second, in words as the machine has them. */
-export function countIn(table: string, address: string, minPort: number, maxPort: number): number {
+/**
+ * The inodes of the sockets at these ports of an address. `table` is what /proc/net/udp holds: a line a socket, its local
+ * address second, in words as the machine has them, and its inode tenth.
+ */
+export function socketsIn(table: string, address: string, minPort: number, maxPort: number): string[] {
   const bytes = bytesOf(address);
   if (endianness() === "LE") bytes.swap32();
-  const local = `: ${bytes.toString("hex").toUpperCase()}:`;
-  let count = 0;
-  for (let at = table.indexOf(local); at !== -1; at = table.indexOf(local, at + 1)) {
-    const port = Number.parseInt(table.slice(at + local.length, at + local.length + 4), 16);
-    if (minPort <= port && port <= maxPort) count += 1;
-  }
-  return count;
+  const local = `${bytes.toString("hex").toUpperCase()}:`;
+  return table.split("\n").flatMap((line) => {
+    const fields = line.trim().split(/\s+/);
+    if (!fields[1]?.startsWith(local) || fields[9] === undefined) return [];
+    const port = Number.parseInt(fields[1].slice(local.length), 16);
+    return minPort <= port && port <= maxPort ? [fields[9]] : [];
+  });
 }

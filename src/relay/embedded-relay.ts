@@ -24,6 +24,7 @@ import {
   relayAddresses,
   signatureOf,
 } from "./addresses.ts";
+import { countAllocations } from "./allocations.ts";
 import { coturnConfig } from "./coturn-config.ts";
 import { relaySecretOf } from "./credentials.ts";
 import { localHeader } from "./forward.ts";
@@ -45,8 +46,6 @@ export interface EmbeddedRelayOptions {
 export interface SharedRelay extends OwnRelay {
   /** Where, on loopback, it takes connections with the PROXY protocol. */
   readonly proxyPort: number;
-  /** Where it makes allocations. */
-  readonly relay: readonly string[];
 }
 
 export interface EmbeddedRelay {
@@ -57,6 +56,8 @@ export interface EmbeddedRelay {
   state(): ProgramState;
   /** The process, while there is one. */
   pid(): number | undefined;
+  /** How many allocations there are; undefined where the system does not tell, and while it is down. */
+  allocations(): Promise<number | undefined>;
   /** Resolves when the process is gone. Calling it again is fine. */
   stop(): Promise<void>;
 }
@@ -178,7 +179,6 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
     shared: () => ({
       hosts: addresses.offered,
       reach: addresses.reach,
-      relay: addresses.relay,
       port,
       proxyPort,
       secret,
@@ -186,6 +186,12 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
     started,
     state: () => running?.state() ?? "starting",
     pid: () => running?.pid(),
+    allocations: async () => {
+      const pid = running?.pid();
+      return pid === undefined
+        ? undefined
+        : countAllocations(pid, addresses.relay, turn.min_port, turn.max_port);
+    },
     stop: () => (stopping ??= stop()),
   };
 }

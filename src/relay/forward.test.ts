@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { endianness } from "node:os";
 import { afterEach, expect, test, vi } from "vitest";
-import { countIn } from "./allocations.ts";
+import { socketsIn } from "./allocations.ts";
 import { bytesOf, type Forwarder, forwardTo, localHeader, proxyHeader } from "./forward.ts";
 import { lengthOf, pipeMessages } from "./records.ts";
 
@@ -185,16 +185,18 @@ test("addresses of both families are told as bytes", () => {
 });
 
 test.skipIf(endianness() === "BE")("allocations are the UDP sockets of the relay's address and ports", () => {
+  const rest = "07 00000000:00000000 00:00000000 00000000     0        0";
   const table = [
-    "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid",
-    "  100: 050000C0:C350 00000000:0000 07 00000000:00000000 00:00000000 00000000     0",
-    "  101: 050000C0:0D96 00000000:0000 07 00000000:00000000 00:00000000 00000000     0",
-    "  102: 00000000:C351 00000000:0000 07 00000000:00000000 00:00000000 00000000     0",
-    "  103: 050000C0:EA60 0100007F:C350 01 00000000:00000000 00:00000000 00000000     0",
+    "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref",
+    `  100: 050000C0:C350 00000000:0000 ${rest} 11 2`,
+    `  101: 050000C0:0D96 00000000:0000 ${rest} 12 2`,
+    `  102: 00000000:C351 00000000:0000 ${rest} 13 2`,
+    `  103: 050000C0:EA60 0100007F:C350 ${rest} 14 2`,
+    ` 1104: 050000C0`,
   ].join("\n");
-  expect(countIn(table, "192.0.0.5", 50_000, 60_000)).toBe(2);
-  expect(countIn(table, "192.0.0.5", 50_001, 60_000)).toBe(1);
-  const six = " 1: B80D0120000000000000000005000000:C350 00000000000000000000000000000000:0000 07";
-  expect(countIn(six, "2001:db8::5", 50_000, 60_000)).toBe(1);
-  expect(countIn(six, "2001:db8::6", 50_000, 60_000)).toBe(0);
+  expect(socketsIn(table, "192.0.0.5", 50_000, 60_000)).toEqual(["11", "14"]);
+  expect(socketsIn(table, "192.0.0.5", 50_001, 60_000)).toEqual(["14"]);
+  const six = ` 1: B80D0120000000000000000005000000:C350 00000000000000000000000000000000:0000 ${rest} 15 2`;
+  expect(socketsIn(six, "2001:db8::5", 50_000, 60_000)).toEqual(["15"]);
+  expect(socketsIn(six, "2001:db8::6", 50_000, 60_000)).toEqual([]);
 });

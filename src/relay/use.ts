@@ -2,15 +2,14 @@
 import type { Socket } from "node:net";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/options.ts";
-import { countAllocations } from "./allocations.ts";
 import { answersStun, type SharedRelay } from "./embedded-relay.ts";
 import { forwardTo, type NotForwarded } from "./forward.ts";
 
 /** What the relay adds, asked at each scrape. */
 export interface RelayNumbers {
   isUp(): Promise<boolean>;
-  /** Undefined where the system does not tell. */
-  allocations(): Promise<number | undefined>;
+  /** Undefined where it is not known, and while it is not. */
+  allocations?: (() => Promise<number | undefined>) | undefined;
   /** Connections of the shared port that are handed to it now. */
   streams(): number;
 }
@@ -27,6 +26,8 @@ export interface UseParts {
     take(key: string | undefined, what: "connections", now: number): number;
   };
   readonly clock: Clock;
+  /** How many allocations there are. Workers do not know: the process is the supervisor's. */
+  readonly allocations?: () => Promise<number | undefined>;
 }
 
 export interface UsedRelay {
@@ -40,9 +41,9 @@ export interface UsedRelay {
 const ASK_EVERY_MS = 1_000;
 
 export function useRelay(
-  { proxyPort, relay }: SharedRelay,
-  { min_port, max_port, max_allocations }: Config["turn"],
-  { metrics, addresses, clock }: UseParts,
+  { proxyPort }: SharedRelay,
+  { max_allocations }: Pick<Config["turn"], "max_allocations">,
+  { metrics, addresses, clock, allocations }: UseParts,
 ): UsedRelay {
   const forwarder = forwardTo({
     port: proxyPort,
@@ -63,7 +64,7 @@ export function useRelay(
   };
   metrics.watchRelay({
     isUp,
-    allocations: () => countAllocations(relay, min_port, max_port),
+    allocations,
     streams: () => forwarder.streams,
   });
   return {
