@@ -17,8 +17,8 @@ import { createMetrics } from "./http/metrics.ts";
 import { startHttp } from "./http/server.ts";
 import { websocketUpgrade } from "./http/websocket.ts";
 import { Failure } from "./failure.ts";
+import { requireCluster } from "./links/cluster.ts";
 import { tcpEndpoint } from "./links/endpoint.ts";
-import { MIN_SECRET_CHARACTERS } from "./links/keys.ts";
 import type { Link, LinkEvents } from "./links/link.ts";
 import { noLink } from "./links/no-link.ts";
 import { redisRegistry } from "./links/redis-registry.ts";
@@ -99,10 +99,6 @@ export async function run(
 
   try {
     if (kind === "join") requireCluster(config);
-    // It starts beside everything else. That it cannot is told below, after what may be the reason for it.
-    const opening = share ? undefined : openRelayFor(kind, config, log);
-    const begun = opening?.catch(ignore);
-    undo.push(async () => (await begun)?.stop());
     let target = share?.redis ?? config.redis;
     if (kind === "serve" && !share) {
       const embedded = await startEmbeddedRedis({
@@ -129,7 +125,9 @@ export async function run(
       });
     }
 
-    const opened = await opening;
+    // It goes on starting beside everything else.
+    const opened = share ? undefined : await openRelayFor(kind, config, log);
+    undo.push(() => opened?.stop());
     const relay = share?.relay ?? opened?.shared();
     const id = share?.node ?? newNodeId();
     const matcher = new RedisMatcher({
@@ -272,24 +270,6 @@ function natOf({ turn }: Config, { relay }: SharedRelay): Nat | undefined {
   const outside = turn.public_address;
   const inside = relay.find((address) => isIP(address) === isIP(outside));
   return outside === "" || inside === undefined || inside === outside ? undefined : { outside, inside };
-}
-
-function ignore(): undefined {}
-
-function requireCluster({ redis, link }: Config): void {
-  if (redis === "") {
-    throw new Failure(
-      "join needs the Redis that the nodes share: give it with --redis, or use chatrandom serve",
-      2,
-    );
-  }
-  if (link.secret.length < MIN_SECRET_CHARACTERS) {
-    throw new Failure(
-      `join needs the cluster's link secret, at least ${MIN_SECRET_CHARACTERS} characters and the same on all nodes: ` +
-        "set CHATRANDOM_LINK_SECRET or link.secret in the config file. openssl rand -hex 32 makes one.",
-      2,
-    );
-  }
 }
 
 /**

@@ -8,6 +8,7 @@ import { realClock } from "./clock.ts";
 import type { Config } from "./config/options.ts";
 import { startEmbeddedRedis } from "./embedded/redis.ts";
 import { listen } from "./http/listen.ts";
+import { requireCluster } from "./links/cluster.ts";
 import { tcpEndpoint } from "./links/endpoint.ts";
 import type { Logger } from "./log.ts";
 import { newNodeId } from "./node/node-id.ts";
@@ -36,6 +37,7 @@ export async function runWorkers(
   };
 
   try {
+    if (kind === "join") requireCluster(config);
     let shareOf: (worker: number, life: number) => Pick<Share, "redis" | "link">;
     if (kind === "serve") {
       const embedded = await startEmbeddedRedis({

@@ -370,7 +370,7 @@ describe("the servers for calls", () => {
 
   test("are given by how the visitor came, and anew within the time that they are good for", async () => {
     let asked = 0;
-    const came = { host: "chat.example", proxied: false };
+    const came = { host: "chat.example", proxied: false, lan: false };
     const ice: Ice = {
       policy: "all",
       servers: (session, by) => [

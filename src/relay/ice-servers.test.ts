@@ -55,14 +55,14 @@ describe("credentials", () => {
 
 describe("the relay is offered", () => {
   test("under the name that the visitor came by, over TLS at the port that he came to", () => {
-    const came = { host: "chat.example", tlsPort: 443, proxied: false };
+    const came = { host: "chat.example", tlsPort: 443, proxied: false, lan: false };
     expect(urls({ relay: RENTED, came })).toEqual([
       "stun:chat.example:3478",
       "turn:chat.example:3478?transport=udp",
       "turn:chat.example:3478?transport=tcp",
       "turns:chat.example:443?transport=tcp",
     ]);
-    expect(urls({ relay: HOME, came: { host: "fd00::20", tlsPort: 8443, proxied: false } })).toContain(
+    expect(urls({ relay: HOME, came: { host: "fd00::20", tlsPort: 8443, proxied: false, lan: false } })).toContain(
       "turns:[fd00::20]:8443?transport=tcp",
     );
   });
@@ -72,9 +72,9 @@ describe("the relay is offered", () => {
       ...hosts.map((host) => `stun:${host}:3478`),
       ...hosts.flatMap((host) => [`turn:${host}:3478?transport=udp`, `turn:${host}:3478?transport=tcp`]),
     ];
-    const here = { host: "localhost", proxied: false };
+    const here = { host: "localhost", proxied: false, lan: false };
     expect(urls({ relay: HOME, came: here })).toEqual(everyway(["192.168.1.20", "[fd00::20]"]));
-    const proxied = { host: "chat.example", proxied: true };
+    const proxied = { host: "chat.example", proxied: true, lan: false };
     expect(urls({ relay: RENTED, came: proxied })).toEqual(everyway(["8.8.4.4"]));
     // The name may lead here; the private address leads nowhere for sure.
     expect(urls({ relay: HOME, came: proxied })).toEqual(everyway(["chat.example"]));
@@ -82,8 +82,8 @@ describe("the relay is offered", () => {
 
   test("to nobody else, where only this machine reaches it", () => {
     const relay: OwnRelay = { ...HOME, hosts: ["127.0.0.1"], reach: "this machine" };
-    expect(urls({ relay, came: { host: "chat.example", proxied: true } })).toEqual([]);
-    expect(urls({ relay, came: { host: "localhost", proxied: false } })).toContain(
+    expect(urls({ relay, came: { host: "chat.example", proxied: true, lan: false } })).toEqual([]);
+    expect(urls({ relay, came: { host: "localhost", proxied: false, lan: false } })).toContain(
       "turn:127.0.0.1:3478?transport=udp",
     );
   });

@@ -152,7 +152,7 @@ const withoutExec = (...args: string[]): string[] => [
 test("it serves where the temporary directories are noexec", async () => {
   const served = await serve("/usr/bin/unshare", withoutExec(...options("/mnt/data")));
   await expectServing(served);
-  expect(readdirSync(`/proc/${served.child.pid}/root/mnt/data/programs`)).toHaveLength(1);
+  expect(readdirSync(`/proc/${served.child.pid}/root/mnt/data/programs`)).toHaveLength(2);
   expect(await stop(served)).toBe(0);
 });
 
@@ -160,6 +160,7 @@ test("several workers find ZeroMQ's addon there too", async () => {
   const served = await serve("/usr/bin/unshare", withoutExec(...options("/mnt/data"), "--workers=2"));
   await expectServing(served);
   expect(readdirSync(`/proc/${served.child.pid}/root/mnt/data/programs`).sort()).toEqual([
+    expect.stringMatching(/^turnserver-/),
     expect.stringMatching(/^valkey-server-/),
     expect.stringMatching(/^zeromq\.node-/),
   ]);
@@ -169,7 +170,7 @@ test("several workers find ZeroMQ's addon there too", async () => {
 test("it serves from a noexec data directory, with its programs in the cache of the user", async () => {
   const served = await serve("/usr/bin/unshare", withoutExec(...options("/tmp/data")), { HOME: "/mnt/home" });
   await expectServing(served);
-  expect(readdirSync(`/proc/${served.child.pid}/root/mnt/home/.cache/chatrandom`)).toHaveLength(1);
+  expect(readdirSync(`/proc/${served.child.pid}/root/mnt/home/.cache/chatrandom`)).toHaveLength(2);
   expect(await stop(served)).toBe(0);
 });
 
@@ -189,6 +190,8 @@ test("it tells the licenses of everything that is inside", async () => {
     "ChatRandom",
     "Valkey contributors",
     "musl",
+    "coturn",
+    "OpenSSL",
     "libzmq",
     "Node.js contributors",
     "express 5",
@@ -213,7 +216,7 @@ test("a second one on the same data directory is refused by name; a SIGKILL leav
   const second = promisify(execFile)(EXECUTABLE, options(dataDir), { env: {} });
   await expect(second).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining(dataDir) });
   const programs = programsOf(dataDir);
-  expect(programs).toHaveLength(1);
+  expect(programs).toHaveLength(2);
   first.child.kill("SIGKILL");
   await vi.waitUntil(() => programs.every(isGone), { timeout: 5000, interval: 5 });
   const third = await serve(EXECUTABLE, options(dataDir));

@@ -219,7 +219,7 @@ describe("the relay", () => {
     }
   });
 
-  test("leaves its secret in no command line and no file, and visitors' addresses in no log", async () => {
+  test("leaves its secret in no command line and no file, and credentials in no log", async () => {
     const appliance = await Appliance.start();
     const { credentials, port } = await appliance.relay();
     await relayMessages({ host, port, credentials });
