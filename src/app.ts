@@ -1,6 +1,5 @@
 /** The composition root: the only file that knows all implementations. */
 import { randomBytes } from "node:crypto";
-import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { realClock } from "./clock.ts";
@@ -36,7 +35,7 @@ import { PREFIX } from "./redis/keys.ts";
 import { openRelayFor, type SharedRelay } from "./relay/embedded-relay.ts";
 import { relayIce } from "./relay/ice-servers.ts";
 import { otherRelays } from "./relay/other-relays.ts";
-import { type Nat, type RegularTest, testRegularly } from "./relay/regular-test.ts";
+import { type RegularTest, testRegularly } from "./relay/regular-test.ts";
 import { useRelay } from "./relay/use.ts";
 import { shown, type Shown } from "./tls/certificate.ts";
 import type { CertificateStore } from "./tls/certificate-store.ts";
@@ -125,7 +124,6 @@ export async function run(
       });
     }
 
-    // It goes on starting beside everything else.
     const opened = share ? undefined : await openRelayFor(kind, config, log);
     undo.push(() => opened?.stop());
     const relay = share?.relay ?? opened?.shared();
@@ -239,10 +237,11 @@ export async function run(
     const isAlone = () => kind === "serve" || link.peers().length === 0;
     undo.push(() => node.drain(isAlone() ? 0 : config.drain_timeout));
 
-    await opened?.started;
+    // Last: who comes to the page meanwhile is served already.
+    await opened?.start();
     relayTest = testRegularly({
       servers: () => ice.servers(`self-test-${id}`),
-      nat: relay && natOf(config, relay),
+      nat: relay?.nat,
       clock: realClock,
       wallClock: Date.now,
       log,
@@ -263,13 +262,6 @@ export async function run(
     await endAll();
     throw error;
   }
-}
-
-/** The router in front of the relay, where the operator says that there is one. */
-function natOf({ turn }: Config, { relay }: SharedRelay): Nat | undefined {
-  const outside = turn.public_address;
-  const inside = relay.find((address) => isIP(address) === isIP(outside));
-  return outside === "" || inside === undefined || inside === outside ? undefined : { outside, inside };
 }
 
 /**

@@ -63,6 +63,9 @@ export async function runWorkers(
     const port = await freePort(config.host, config.port);
     const relay = await openRelayFor(kind, config, log);
     undo.push(() => relay?.stop());
+    const started = relay?.start();
+    // Heard below.
+    started?.catch(() => {});
     const nodes = new Map<number, string>();
     const nodesOf = (worker: number): Pick<Share, "node" | "before"> => {
       const [node, before] = [newNodeId(), nodes.get(worker)];
@@ -82,7 +85,7 @@ export async function runWorkers(
       clock: realClock,
     });
     undo.push(() => supervisor.stop());
-    await relay?.started;
+    await started;
     return {
       url: `http://localhost:${port}/`,
       port,

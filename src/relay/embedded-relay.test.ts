@@ -314,7 +314,7 @@ describe("the process", () => {
       const log = { debug() {}, info() {}, warn() {}, error() {} };
       const program = { ...coturn, content: () => readFileSync(binary) };
       const relay = await openRelay({ config, secret: "x", log, program });
-      await relay.started;
+      await relay.start();
       console.log(relay.pid());`;
     const { dataDir } = await startRelay();
     const url = (name: string) => new URL(name, import.meta.url).href;

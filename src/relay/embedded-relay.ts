@@ -22,6 +22,7 @@ import {
   type Machine,
   outwardAddresses,
   relayAddresses,
+  type RelayAddresses,
   signatureOf,
 } from "./addresses.ts";
 import { countAllocations } from "./allocations.ts";
@@ -46,13 +47,15 @@ export interface EmbeddedRelayOptions {
 export interface SharedRelay extends OwnRelay {
   /** Where, on loopback, it takes connections with the PROXY protocol. */
   readonly proxyPort: number;
+  /** The router in front of it, where the operator says that there is one. */
+  readonly nat?: RelayAddresses["nat"];
 }
 
 export interface EmbeddedRelay {
   /** As it is now. */
   shared(): SharedRelay;
-  /** Resolves when it answers for the first time; rejects with a `Failure` when it cannot start. */
-  readonly started: Promise<void>;
+  /** Starts it. Resolves when it answers for the first time; rejects with a `Failure` when it cannot start. */
+  start(): Promise<void>;
   state(): ProgramState;
   /** The process, while there is one. */
   pid(): number | undefined;
@@ -87,7 +90,7 @@ export async function openRelayFor(
 }
 
 /**
- * Chooses addresses and ports and begins to start the relay; it goes on in the background.
+ * Chooses addresses and ports; nothing runs yet.
  * @throws Failure, one line for the operator: the port is taken, an address is none of this machine.
  */
 export async function openRelay(options: EmbeddedRelayOptions): Promise<EmbeddedRelay> {
@@ -120,40 +123,37 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
     for (const file of files) rmSync(file, { force: true });
   };
 
-  const starting = startProgram({
-    name: "the relay",
-    command: async () => {
-      const file = await extract(program, directories);
-      // Beside the program: that directory is ours alone.
-      const [configFile, pidFile] = ["conf", "pid"].map((ending) =>
-        join(dirname(file), `${name}.${ending}`),
-      ) as [string, string];
-      removeFiles();
-      files = [configFile, pidFile];
-      const text = coturnConfig({ addresses, port, proxyPort, limits: turn, secret, pidFile });
-      writeFileSync(configFile, text, { mode: 0o600, flag: "wx" });
-      return { file, args: ["-c", configFile] };
-    },
-    tell: withoutAddresses,
-    answers: async () => {
-      const answers = await answersStun(proxyPort);
-      // It has read the file: the secret need not lie there.
-      if (answers) removeFiles();
-      return answers;
-    },
-    log,
-    clock,
-  });
   let running: RunningProgram | undefined;
-  const started = starting.then(
-    (program) => void (running = program),
-    (error: Error) => {
+  let starting: Promise<void> | undefined;
+  const start = async (): Promise<void> => {
+    running = await startProgram({
+      name: "the relay",
+      command: async () => {
+        const file = await extract(program, directories);
+        // Beside the program: that directory is ours alone.
+        const [configFile, pidFile] = ["conf", "pid"].map((ending) =>
+          join(dirname(file), `${name}.${ending}`),
+        ) as [string, string];
+        removeFiles();
+        files = [configFile, pidFile];
+        const text = coturnConfig({ addresses, port, proxyPort, limits: turn, secret, pidFile });
+        writeFileSync(configFile, text, { mode: 0o600, flag: "wx" });
+        return { file, args: ["-c", configFile] };
+      },
+      tell: withoutAddresses,
+      answers: async () => {
+        const answers = await answersStun(proxyPort);
+        // It has read the file: the secret need not lie there.
+        if (answers) removeFiles();
+        return answers;
+      },
+      log,
+      clock,
+    }).catch((error: unknown) => {
       removeFiles();
       throw error;
-    },
-  );
-  // Whoever waits for it hears of it, and nobody has to.
-  started.catch(() => {});
+    });
+  };
 
   /** New addresses are listened on, and old ones let go: coturn has to begin anew for that. */
   const lookAgain = async (): Promise<void> => {
@@ -172,7 +172,8 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     stopLooking();
-    await (await starting.catch(() => undefined))?.stop();
+    await starting?.catch(() => {});
+    await running?.stop();
     removeFiles();
   };
   return {
@@ -182,8 +183,9 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
       port,
       proxyPort,
       secret,
+      ...(addresses.nat && { nat: addresses.nat }),
     }),
-    started,
+    start: () => (starting ??= start()),
     state: () => running?.state() ?? "starting",
     pid: () => running?.pid(),
     allocations: async () => {

@@ -62,9 +62,9 @@ describe("the relay is offered", () => {
       "turn:chat.example:3478?transport=tcp",
       "turns:chat.example:443?transport=tcp",
     ]);
-    expect(urls({ relay: HOME, came: { host: "fd00::20", tlsPort: 8443, proxied: false, lan: false } })).toContain(
-      "turns:[fd00::20]:8443?transport=tcp",
-    );
+    expect(
+      urls({ relay: HOME, came: { host: "fd00::20", tlsPort: 8443, proxied: false, lan: false } }),
+    ).toContain("turns:[fd00::20]:8443?transport=tcp");
   });
 
   test("by its addresses to who came over loopback or through a proxy, without TLS of its own", () => {

@@ -70,7 +70,7 @@ export async function startRelay(
     ...more,
   });
   open.push(() => relay.stop());
-  await relay.started;
+  await relay.start();
   const { port, proxyPort } = relay.shared();
   return {
     ...relay,

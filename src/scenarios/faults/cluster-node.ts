@@ -37,6 +37,7 @@ export class ClusterNode {
         "join",
         `--redis=${redis}`,
         "--port=0",
+        "--turn-port=0",
         "--host=127.0.0.1",
         "--link-bind=127.0.0.1",
         "--link-port=0",
