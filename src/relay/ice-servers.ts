@@ -72,11 +72,9 @@ export function relayIce({ ice, turn, relay, others, wallClock }: IceParts): Ice
     const turns =
       !came?.host || came.tlsPort === undefined ? [] : [`turns:${at(came.host, came.tlsPort)}?transport=tcp`];
     return [
-      ...(policy === "relay" || hosts.length === 0
-        ? []
-        : [{ urls: hosts.map((host) => `stun:${at(host, own.port)}`) }]),
+      ...(policy === "relay" || hosts.length === 0 ? [] : [{ urls: [`stun:${at(hosts[0]!, own.port)}`] }]),
       ...(hosts.length === 0 ? [] : [{ urls: [...turnUrls(hosts, own.port), ...turns], ...signed }]),
-      ...(second ? [{ urls: turnUrls(second.hosts, second.port), ...signed }] : []),
+      ...(second ? [{ urls: [turnUrl(second.hosts[0]!, second.port, "udp")], ...signed }] : []),
     ];
   }
 }
@@ -93,8 +91,15 @@ function hostsFor({ hosts, reach }: OwnRelay, came: Came | undefined): readonly 
   return [came.host];
 }
 
-const turnUrls = (hosts: readonly string[], port: number): string[] =>
-  hosts.flatMap((host) => ["udp", "tcp"].map((transport) => `turn:${at(host, port)}?transport=${transport}`));
+/** Few: every address costs the browser time before it has looked everywhere, and Firefox warns of five. */
+const turnUrls = ([first = "", ...more]: readonly string[], port: number): string[] => [
+  turnUrl(first, port, "udp"),
+  turnUrl(first, port, "tcp"),
+  ...more.map((host) => turnUrl(host, port, "udp")),
+];
+
+const turnUrl = (host: string, port: number, transport: "udp" | "tcp"): string =>
+  `turn:${at(host, port)}?transport=${transport}`;
 
 const at = (host: string, port: number): string => `${isIPv6(host) ? `[${host}]` : host}:${port}`;
 
