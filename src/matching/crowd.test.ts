@@ -114,7 +114,18 @@ describe("T7: the places of a device", () => {
     expect(await elsewhere.find()).toEqual({ kind: "crowded" });
     pool.now += 20_000;
     await pool.matcher.reap("a");
+    expect(await pool.redis.exists(`${pool.prefix}{pool}:d:device of anna`)).toBe(0);
     waiting(await elsewhere.find());
+  });
+
+  test("T7: a pair that a node tells the store of again takes its place again", async () => {
+    const pool = await store.pool({}, { mostPlaces: 1 });
+    await ben(pool).find();
+    const { match } = matched(await anna(pool).find());
+    await pool.redis.del(...(await pool.redis.keys(`${pool.prefix}*:[sd]:*`)));
+    expect(await pool.matcher.restore(anna(pool).self, match)).toBe("alone");
+    const other = visitor(pool.matcher, "other", { device: "device of anna" });
+    expect(await other.find()).toEqual({ kind: "crowded" });
   });
 
   test("T7: a waiting session whose record the store has lost keeps its place, and takes none from others", async () => {
