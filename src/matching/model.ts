@@ -1,21 +1,13 @@
 import { REPORT_AFTER_END_MS } from "../protocol/limits.ts";
-import type { Common, Relaxation, Role } from "../protocol/messages.ts";
-import type { Find, Left, Match, Outcome, Wish } from "../session/match.ts";
+import type { Common, Role } from "../protocol/messages.ts";
+import type { Find, Left, Match, Outcome, PassedOver } from "../session/match.ts";
 import type { Census, Counts, Holder, Matcher, Orphan, Restored, Resumed, Rules } from "./matcher.ts";
+import { Leases } from "./model-leases.ts";
+import { commonOf, inOrderFor, insistence, mayMeet, relaxed } from "./model-tickets.ts";
+import type { Ticket } from "./model-tickets.ts";
 import { DeviceTimes } from "./model-times.ts";
 import { MOST_BLOCKS, MOST_PLACES, REAP_MOST } from "./rules.ts";
 
-/** What a ticket must share with its partner, as of the last time that it asked (M6). */
-interface Insists {
-  interests: boolean;
-  languages: boolean;
-}
-interface Ticket {
-  wish: Wish;
-  since: number;
-  /** There while the ticket is in the pool; without it nobody can take the ticket. */
-  insists?: Insists;
-}
 interface Pair {
   id: string;
   role: Role;
@@ -30,7 +22,6 @@ interface Session extends Holder {
   /** There once its node was found dead: when its grace is over. */
   doomed?: number;
 }
-type Lease = { since: number; until: number; counts: Counts };
 
 export interface ModelOptions {
   rules: Rules;
@@ -46,8 +37,6 @@ const HEAL = 30_000;
 const HEAL_EACH = 4_000;
 const UNREACHABLE = 1_000;
 const byName = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
-const shared = (mine: readonly string[], theirs: readonly string[]): string[] =>
-  mine.filter((one) => theirs.includes(one));
 
 /**
  * The specification of the matcher: rules M1–M8 as plain code that scans everybody, in one process. The tests hold the
@@ -56,7 +45,7 @@ const shared = (mine: readonly string[], theirs: readonly string[]): string[] =>
 export class ModelMatcher implements Matcher {
   readonly #rules: Rules;
   readonly #options: ModelOptions;
-  readonly #leases = new Map<string, Lease>();
+  readonly #leases: Leases;
   readonly #sessions = new Map<string, Session>();
   /** M4: when the pair of two devices ended. */
   readonly #recents = new DeviceTimes();
@@ -66,6 +55,7 @@ export class ModelMatcher implements Matcher {
   constructor(options: ModelOptions) {
     this.#rules = options.rules;
     this.#options = options;
+    this.#leases = new Leases(options.now);
   }
 
   /** What it knows of every session, for tests that look. */
@@ -116,137 +106,107 @@ export class ModelMatcher implements Matcher {
 
   /** @param undoing the pair that was not to be (M2); only `undo` gives it */
   async find(holder: Holder, find: Find, avoid: readonly string[] = [], undoing?: string): Promise<Outcome> {
-    const [now, rules] = [this.#now, this.#rules];
-    if (!this.#isAlive(holder.node)) return { kind: "fenced" };
+    if (!this.#leases.isAlive(holder.node)) return { kind: "fenced" };
     const known = this.#held(holder);
     if (known === "superseded") return { kind: "superseded" };
     const me: Session = known ?? { ...holder };
     this.#record(me);
+    // Who has a place keeps it, also when only its node still knows of it.
     const placed = me.ticket !== undefined || find.since !== undefined;
     if (!placed && this.#places(me.device) >= (this.#options.mostPlaces ?? MOST_PLACES)) {
       return { kind: "crowded" };
     }
+    const before = this.#outOfPair(me, find, undoing);
+    if (before.claimed) return { kind: "claimed", match: before.claimed };
+    const left = before.left && { left: before.left };
 
-    let left: Left | undefined;
-    let since = me.ticket?.since ?? find.since;
-    if (me.pair) {
-      const partner = this.#partner(me);
-      if (me.pair.id === undoing) {
-        delete me.pair;
-        delete partner?.pair;
-      } else if (me.pair.id === find.leaving) {
-        left = this.#part(me);
-        since = now;
-      } else if (partner) {
-        return { kind: "claimed", match: this.#match(me, partner) };
-      } else {
-        this.#becomeIdle(me);
-        since = find.since;
-      }
+    const [now, { wish }] = [this.#now, find];
+    const since = Math.min(before.since ?? now, now);
+    const waited = now - since;
+    me.ticket = { wish, since };
+    const { givesIn, ...insists } = insistence(me.ticket, waited, this.#rules);
+    me.ticket.insists = insists;
+
+    const { chosen, passed, apartFor } = this.#choose(me, avoid);
+    if (chosen) {
+      const partnerWaited = now - chosen.ticket!.since;
+      return { kind: "matched", match: this.#claim(me, chosen), waited, partnerWaited, ...left, passed };
     }
+    const gaveWay = relaxed(me.ticket);
+    const { recentAfter, recentFor } = this.#rules;
+    if (waited >= recentAfter && this.#recents.newest(me.device) + recentFor > now) gaveWay.push("recent");
+    const recentIn = waited < recentAfter ? recentAfter - waited : Infinity;
+    const heal = HEAL + HEAL_EACH * (passed.device + passed.blocked + passed.recent);
+    const retryIn = Math.min(heal, apartFor, givesIn, recentIn);
+    return { kind: "waiting", since, relaxed: gaveWay, retryIn, ...left, passed };
+  }
 
-    const { wish } = find;
-    const ticket: Ticket = { wish, since: Math.min(since ?? now, now) };
-    me.ticket = ticket;
-    const waited = now - ticket.since;
-    const insistsOn = (wished: readonly string[], after: number): boolean =>
-      wished.length > 0 && (wish.strict || waited < after);
-    const insists = {
-      interests: insistsOn(wish.interests, rules.interestsAfter),
-      languages: insistsOn(wish.languages, rules.languagesAfter),
-    };
-    ticket.insists = insists;
+  /** Undoes the pair there is (M2), leaves it (Next), or says that it is somebody's claim. `since` is the old place. */
+  #outOfPair(me: Session, find: Find, undoing?: string): { since?: number; left?: Left; claimed?: Match } {
+    const partner = this.#partner(me);
+    if (me.pair && me.pair.id === undoing) {
+      delete me.pair;
+      delete partner?.pair;
+    } else if (me.pair && me.pair.id === find.leaving) {
+      return { left: this.#part(me) };
+    } else if (me.pair) {
+      if (partner) return { claimed: this.#match(me, partner) };
+      this.#becomeIdle(me);
+    }
+    return { since: me.ticket?.since ?? find.since };
+  }
 
+  /** M3–M5: who is to be taken, why others before were not, and for how long yet the first of those may not be. */
+  #choose(me: Session, avoid: readonly string[]): { chosen?: Session; passed: PassedOver; apartFor: number } {
+    const [now, { recentAfter, recentFor }] = [this.#now, this.#rules];
     const passed = { device: 0, blocked: 0, recent: 0, gone: 0, unreachable: 0 };
-    let chosen: Session | undefined;
+    let apartFor = Infinity;
     let relented: Session | undefined;
-    let retryIn = Infinity;
     for (const other of this.#candidates(me)) {
       // For how long yet, if for more than 0 ms.
-      const apart = this.#blocks.between(me.device, other.device) - now;
-      const recent = this.#recents.between(me.device, other.device) + rules.recentFor - now;
-      if (!this.#isAlive(other.node)) {
+      const blocked = this.#blocks.between(me.device, other.device) - now;
+      const recent = this.#recents.between(me.device, other.device) + recentFor - now;
+      if (!this.#leases.isAlive(other.node)) {
         passed.gone++;
         delete other.ticket!.insists;
       } else if (avoid.includes(other.node)) {
         passed.unreachable++;
-        retryIn = Math.min(retryIn, UNREACHABLE);
+        apartFor = Math.min(apartFor, UNREACHABLE);
       } else if (other.device === me.device) {
         passed.device++;
-      } else if (apart > 0) {
+      } else if (blocked > 0) {
         passed.blocked++;
-        retryIn = Math.min(retryIn, apart);
+        apartFor = Math.min(apartFor, blocked);
       } else if (recent > 0) {
         passed.recent++;
-        retryIn = Math.min(retryIn, recent);
-        const haveWaited = Math.min(waited, now - other.ticket!.since) >= rules.recentAfter;
-        if (haveWaited) relented ??= other;
+        apartFor = Math.min(apartFor, recent);
+        const youngest = Math.max(me.ticket!.since, other.ticket!.since);
+        if (now - youngest >= recentAfter) relented ??= other;
       } else {
-        chosen = other;
-        break;
+        return { chosen: other, passed, apartFor };
       }
     }
-    if (!chosen && relented) {
-      chosen = relented;
-      passed.recent--;
-    }
-    if (chosen) {
-      const partnerWaited = now - chosen.ticket!.since;
-      const match = this.#claim(me, chosen);
-      return { kind: "matched", match, waited, partnerWaited, ...(left && { left }), passed };
-    }
-
-    retryIn = Math.min(retryIn, HEAL + HEAL_EACH * (passed.device + passed.blocked + passed.recent));
-    const gives = [rules.recentAfter];
-    if (insists.interests && !wish.strict) gives.push(rules.interestsAfter);
-    if (insists.languages && !wish.strict) gives.push(rules.languagesAfter);
-    for (const after of gives) if (after > waited) retryIn = Math.min(retryIn, after - waited);
-    const relaxed: Relaxation[] = [];
-    if (wish.interests.length > 0 && !insists.interests) relaxed.push("interests");
-    if (wish.languages.length > 0 && !insists.languages) relaxed.push("languages");
-    const hasRecents = this.#recents.newest(me.device) + rules.recentFor > now;
-    if (waited >= rules.recentAfter && hasRecents) relaxed.push("recent");
-    return { kind: "waiting", since: ticket.since, relaxed, retryIn, ...(left && { left }), passed };
+    if (relented) passed.recent--;
+    return { chosen: relented, passed, apartFor };
   }
 
   /** M5, M6: whose preferences allow it, in the order in which they are to be taken. */
   #candidates(me: Session): Session[] {
     const mine = me.ticket!;
-    const fits = ({ session, ticket }: Session): boolean => {
-      if (session === me.session || !ticket?.insists || ticket.wish.mode !== mine.wish.mode) return false;
-      const share = (what: "interests" | "languages"): boolean =>
-        (!mine.insists![what] && !ticket.insists![what]) ||
-        shared(mine.wish[what], ticket.wish[what]).length > 0;
-      return share("interests") && share("languages");
-    };
-    const interests = ({ ticket }: Session): number =>
-      shared(mine.wish.interests, ticket!.wish.interests).length;
-    const speaks = ({ ticket }: Session): number =>
-      Math.min(1, shared(mine.wish.languages, ticket!.wish.languages).length);
+    const inOrder = inOrderFor(mine);
     return [...this.#sessions.values()]
-      .filter(fits)
-      .sort(
-        (a, b) =>
-          interests(b) - interests(a) ||
-          speaks(b) - speaks(a) ||
-          a.ticket!.since - b.ticket!.since ||
-          byName(a.session, b.session),
-      );
+      .filter((other) => other !== me && other.ticket && mayMeet(mine, other.ticket))
+      .sort((a, b) => inOrder(a.ticket!, b.ticket!) || byName(a.session, b.session));
   }
 
   /** M1 */
   #claim(me: Session, other: Session): Match {
-    const [mine, theirs] = [me.ticket!, other.ticket!];
-    const language = shared(mine.wish.languages, theirs.wish.languages)[0];
-    const common = {
-      interests: shared(mine.wish.interests, theirs.wish.interests),
-      ...(language && { language }),
-    };
+    const common = commonOf(me.ticket!, other.ticket!);
     const id = this.#options.newPair();
     me.pair = { id, role: "offerer", partner: other.session, common };
     other.pair = { id, role: "answerer", partner: me.session, common };
-    delete mine.insists;
-    delete theirs.insists;
+    delete me.ticket!.insists;
+    delete other.ticket!.insists;
     return this.#match(me, other);
   }
 
@@ -282,32 +242,30 @@ export class ModelMatcher implements Matcher {
   }
 
   async renew(node: string, counts: Counts): ReturnType<Matcher["renew"]> {
-    const heldSince = this.#isAlive(node) ? this.#leases.get(node)!.since : this.#now;
-    this.#leases.set(node, { since: heldSince, until: this.#now + this.#rules.lease, counts });
+    const heldSince = this.#leases.renew(node, this.#rules.lease, counts);
     const total = { online: 0, waiting: 0 };
     const nodes: string[] = [];
     const dead: string[] = [];
-    for (const [name, lease] of this.#known()) {
-      if (this.#isAlive(name)) {
+    for (const { node: name, lease, online, waiting } of this.#leases.loads()) {
+      if (lease > 0) {
         nodes.push(name);
-        total.online += lease.counts.online;
-        total.waiting += lease.counts.waiting;
+        total.online += online;
+        total.waiting += waiting;
       } else if ([...this.#sessions.values()].some((session) => session.node === name)) {
         dead.push(name);
       } else {
-        this.#leases.delete(name);
+        this.#leases.forget(name);
       }
     }
     return { total, nodes, dead, heldSince };
   }
 
   async retire(node: string): Promise<void> {
-    const lease = this.#leases.get(node);
-    if (lease) Object.assign(lease, { until: this.#now, counts: { online: 0, waiting: 0 } });
+    this.#leases.retire(node);
   }
 
   async reap(node: string): ReturnType<Matcher["reap"]> {
-    if (this.#isAlive(node)) return { orphans: [], more: false };
+    if (this.#leases.isAlive(node)) return { orphans: [], more: false };
     const now = this.#now;
     const due = [...this.#sessions.values()]
       .filter((session) => session.node === node && (session.doomed ?? 0) <= now)
@@ -341,12 +299,7 @@ export class ModelMatcher implements Matcher {
     const interests = [...wished]
       .map(([interest, count]) => ({ interest, waiting: count }))
       .sort((a, b) => b.waiting - a.waiting || byName(b.interest, a.interest));
-    const nodes = this.#known().map(([node, { until, counts }]) => ({
-      node,
-      lease: until - this.#now,
-      ...counts,
-    }));
-    return { waiting, interests: interests.slice(0, top), nodes };
+    return { waiting, interests: interests.slice(0, top), nodes: this.#leases.loads() };
   }
 
   get #now(): number {
@@ -356,14 +309,6 @@ export class ModelMatcher implements Matcher {
   /** T7: how many sessions of a device wait or are in a pair. */
   #places(device: string): number {
     return [...this.#sessions.values()].filter((one) => one.device === device && one.ticket).length;
-  }
-
-  #known(): [string, Lease][] {
-    return [...this.#leases].sort(([a, x], [b, y]) => x.until - y.until || byName(a, b));
-  }
-
-  #isAlive(node: string): boolean {
-    return (this.#leases.get(node)?.until ?? 0) > this.#now;
   }
 
   /** The session if the caller holds it. A higher epoch than ours is a takeover that was lost: it counts. */
@@ -383,11 +328,9 @@ export class ModelMatcher implements Matcher {
     this.#record(session);
   }
 
-  /** Whatever node holds a session is known, if only as a dead one: else nobody would ever reap it. */
   #record(session: Session): void {
     this.#sessions.set(session.session, session);
-    const [now, counts] = [this.#now, { online: 0, waiting: 0 }];
-    if (!this.#leases.has(session.node)) this.#leases.set(session.node, { since: now, until: now, counts });
+    this.#leases.list(session.node);
   }
 
   /** The pair's other side, unless it is in this pair no more. */
