@@ -15,12 +15,14 @@ import { percentile, plot } from "./sim/plot.ts";
 import type { Series } from "./sim/plot.ts";
 import { exactBuckets, fifo, ours } from "./sim/policies.ts";
 import type { Policy } from "./sim/policies.ts";
-import { COMMUNITIES } from "./sim/visitors.ts";
+import { COMMUNITIES, wholeDay } from "./sim/visitors.ts";
 
 const HELP = `npm run sim -- [--communities 2,5,50,5000,500000] [--policies ours,fifo,buckets] [--seed 1] [--svg FILE]
+               [--whole-day]
                [--interests-after 5] [--languages-after 10] [--recent-after 10]
   --communities  how many visitors; each of these five
   --policies     how partners are found
+  --whole-day    plays a whole day of the 500,000 too, instead of half an hour; takes an hour or more
   --svg          writes a plot of the waiting times
   --…-after      seconds until that preference gives way`;
 
@@ -30,6 +32,7 @@ const { values: options } = parseArgs({
     policies: { type: "string", default: "ours,fifo,buckets" },
     seed: { type: "string", default: "1" },
     svg: { type: "string" },
+    "whole-day": { type: "boolean", default: false },
     "interests-after": { type: "string", default: String(DEFAULT_RULES.interestsAfter / 1_000) },
     "languages-after": { type: "string", default: String(DEFAULT_RULES.languagesAfter / 1_000) },
     "recent-after": { type: "string", default: String(DEFAULT_RULES.recentAfter / 1_000) },
@@ -88,7 +91,8 @@ async function run(redis: Redis): Promise<void> {
   const wanted = options.communities.split(",").map(Number);
   const all: Series[] = [];
   console.log(`| ${HEADINGS.join(" | ")} |\n|${" --- |".repeat(HEADINGS.length)}`);
-  for (const community of COMMUNITIES.filter(({ visitors }) => wanted.includes(visitors))) {
+  const communities = options["whole-day"] ? COMMUNITIES.map(wholeDay) : COMMUNITIES;
+  for (const community of communities.filter(({ visitors }) => wanted.includes(visitors))) {
     for (const policy of options.policies.split(",")) {
       const clock: Clock = { now: 0 };
       const findings: Findings = await play(

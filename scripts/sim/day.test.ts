@@ -5,7 +5,7 @@ import { play } from "./day.ts";
 import { percentile, plot } from "./plot.ts";
 import { exactBuckets, fifo, ours } from "./policies.ts";
 import type { Policy } from "./policies.ts";
-import { DAY, seeded, visitorsOf } from "./visitors.ts";
+import { DAY, seeded, visitorsOf, wholeDay } from "./visitors.ts";
 import type { Community, Visitor } from "./visitors.ts";
 
 const club: Community = { visitors: 8, days: 3, from: 0, counts: 0, to: DAY };
@@ -28,6 +28,22 @@ describe("a simulated day", () => {
     expect(visitorsOf(club, 0, seeded(2))).not.toEqual(one);
     const [a, b] = [{ now: 0 }, { now: 0 }];
     expect(await play(club, await model(a), a, 1)).toEqual(await play(club, await model(b), b, 1));
+  });
+
+  test("a whole day of a place that is played in part has visitors at all times", () => {
+    const evening: Community = {
+      visitors: 2_000,
+      days: 1,
+      from: 0.9 * DAY,
+      counts: 0.9 * DAY,
+      to: 0.95 * DAY,
+    };
+    const arrivals = visitorsOf(wholeDay(evening), 0, seeded(1)).map(({ arrives }) => arrives);
+    expect(arrivals).toHaveLength(2_000);
+    expect(visitorsOf(evening, 0, seeded(1)).length).toBeLessThan(400);
+    for (let hour = 0; hour < 24; hour++) {
+      expect(arrivals.some((at) => Math.floor((24 * at) / DAY) === hour)).toBe(true);
+    }
   });
 
   test("ours meets fewer strangers twice and more who share an interest than a plain queue", async () => {

@@ -164,7 +164,7 @@ class Run {
   /** One of the two ends it, by Next or because they have had enough; the other asks again after a moment. */
   async #part(pair: Pair, random: () => number): Promise<void> {
     const now = this.#clock.now;
-    this.#parted.set(both(...pair.members), now);
+    this.#remember(both(...pair.members));
     const [ender, other] = random() < 0.5 ? pair.members : [pair.members[1], pair.members[0]];
     for (const person of pair.members) {
       delete person.pair;
@@ -178,6 +178,17 @@ class Run {
     });
     if (now >= ender.leaves) await this.#go(ender);
     else await this.#ask(ender, random, pair.id);
+  }
+
+  /** In the order of time, so that what is no rematch any more stands first and goes: a day has millions. */
+  #remember(pair: string): void {
+    const now = this.#clock.now;
+    this.#parted.delete(pair);
+    this.#parted.set(pair, now);
+    for (const [oldest, at] of this.#parted) {
+      if (now - at < REMATCH) break;
+      this.#parted.delete(oldest);
+    }
   }
 
   async #go(person: Person): Promise<void> {

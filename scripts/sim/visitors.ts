@@ -34,9 +34,12 @@ export const COMMUNITIES: readonly Community[] = [
   { visitors: 5, days: 100, from: 0, counts: 0, to: DAY },
   { visitors: 50, days: 10, from: 0, counts: 0, to: DAY },
   { visitors: 5_000, days: 1, from: 0, counts: 0, to: DAY },
-  // A whole day would take an hour: half an hour of the evening, of which the last ten minutes count.
+  // A whole day takes an hour or more: half an hour of the evening, of which the last ten minutes count.
   { visitors: 500_000, days: 1, from: 20.5 * HOUR, counts: 20.84 * HOUR, to: 21 * HOUR },
 ];
+
+/** The same, from midnight to midnight. */
+export const wholeDay = (community: Community): Community => ({ ...community, from: 0, counts: 0, to: DAY });
 
 export type Random = () => number;
 
