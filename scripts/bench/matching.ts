@@ -142,10 +142,13 @@ class Pool {
     this.#finds = 0;
     await this.#redis.config("RESETSTAT");
     const [started, startedCpu] = [performance.now(), await this.#cpu()];
-    // Strided, so that neighbours in time are no neighbours in the pool, and no ticket is asked for twice at a time.
-    await inParallel(Math.ceil(finds / 1.5), Math.min(atOnce, this.size), async () => {
-      const step = this.#steps++;
-      await this.#once(KINDS[step % KINDS.length]!, (step * 61) % this.size, step);
+    // Each kind has tickets of its own: those that ask again in time accept anybody, and are gone for the others.
+    const share = Math.floor(this.size / KINDS.length);
+    await inParallel(Math.ceil(finds / 1.5), Math.min(atOnce, share), async () => {
+      const [step, kind] = [this.#steps, this.#steps++ % KINDS.length];
+      // Strided, so that neighbours in time are no neighbours in the pool, and no ticket is asked for twice at a time.
+      const ticket = kind + KINDS.length * ((Math.floor(step / KINDS.length) * 61) % share);
+      await this.#once(KINDS[kind]!, ticket, step);
     });
     const [seconds, cpu] = [(performance.now() - started) / 1_000, (await this.#cpu()) - startedCpu];
     const info = await this.#redis.info("latencystats");
