@@ -30,7 +30,7 @@ describe("how deep a find looks", () => {
 
   test.each([
     ["one list", 63, alone],
-    ["50 lists", 19, wide],
+    ["50 lists", 15, wide],
   ])(
     "in %s, past %i tickets that must not be met, to whoever stands behind them",
     async (_where, crowd, wished) => {
@@ -43,7 +43,7 @@ describe("how deep a find looks", () => {
 
   test.each([
     ["one list", 64, alone],
-    ["50 lists", 20, wide],
+    ["50 lists", 16, wide],
   ])("in %s, not past %i of them: what a find costs is bounded", async (_where, depth, wished) => {
     const pool = await store.pool({}, { mostPlaces: 1_000 });
     await behind(pool, 200, wished);

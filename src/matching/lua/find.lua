@@ -25,7 +25,7 @@ local recentFor, recentAfter = tonumber(ARGV[2]), tonumber(ARGV[17])
 -- Lists are short (README.md): only tickets that must not meet pile up in one. So many tickets of a list are read at
 -- first; the search goes no deeper once it has read so many of all lists, and ends with so many records. A call takes
 -- so many tickets of dead nodes out.
-local HEAD, MOST, RECORDS, DROPS = 32, 512, 64, 8
+local HEAD, MOST, RECORDS, DROPS = 32, 400, 64, 8
 -- A ticket asks again at least this often, so that one that was lost by any accident heals; and so much later for each
 -- ticket that it must not meet, so that a crowd of those costs no more than others who wait.
 local HEAL, HEAL_EACH = 30000, 4000
@@ -102,23 +102,25 @@ local keys, interest, spoken = lists(mode, interests, languages, filed)
 -- Candidates and what they share: `shared` counts interests, as the lists of one interest are neighbours.
 local candidates, found, shared, speaks, counted, reads = {}, {}, {}, {}, {}, 0
 
--- Reads up to `most` tickets of a list, from the one numbered `first`; whether there may be more of them.
+-- Reads up to `most` tickets of a list, from the one numbered `first`; whether there may be more of them. A ticket that
+-- stands in many of the lists is asked for its score only once.
 local function look(k, first, most)
-  local head = call('ZRANGE', keys[k], first, first + most - 1, 'WITHSCORES')
-  reads = reads + #head / 2
-  for h = 1, #head, 2 do
+  local key, i, speaking = keys[k], interest[k], spoken[k]
+  local head = call('ZRANGE', key, first, first + most - 1)
+  reads = reads + #head
+  for h = 1, #head do
     local candidate = head[h]
     if not found[candidate] then
       if candidate ~= session then candidates[#candidates + 1] = candidate end
-      found[candidate], shared[candidate] = tonumber(head[h + 1]), 0
+      found[candidate], shared[candidate] = tonumber(call('ZSCORE', key, candidate)), 0
     end
-    if interest[k] > 0 and counted[candidate] ~= interest[k] then
-      counted[candidate] = interest[k]
+    if i > 0 and counted[candidate] ~= i then
+      counted[candidate] = i
       shared[candidate] = shared[candidate] + 1
     end
-    if spoken[k] then speaks[candidate] = true end
+    if speaking then speaks[candidate] = true end
   end
-  return #head == 2 * most
+  return #head == most
 end
 
 -- M5
