@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { get } from "node:http";
 import { createServer, type AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
+import { availableParallelism, loadavg, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { root } from "../build/step.ts";
@@ -147,6 +147,10 @@ try {
   console.log(
     `npm start with nothing to build, to listening, ${NPM_STARTS} times: median ${median(npm).toFixed(0)} ms, ` +
       `slowest ${Math.max(...npm).toFixed(0)}`,
+  );
+  console.log(
+    `load of the machine in the last minute: ${loadavg()[0]!.toFixed(1)} on ${availableParallelism()} cores; ` +
+      "on a busy one only the CPU and the fastest start count",
   );
 } finally {
   rmSync(folder, { recursive: true, force: true });
