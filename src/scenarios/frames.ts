@@ -1,4 +1,4 @@
-import { REPORT_REASONS } from "../protocol/messages.ts";
+import { CALL_CAUSES, CALL_OUTCOMES, CANDIDATE_TYPES, REPORT_REASONS } from "../protocol/messages.ts";
 import type { Chance } from "./simulation/chance.ts";
 
 export interface Frame {
@@ -35,7 +35,18 @@ const text = (data: string): Frame => ({ data, binary: false });
 
 function message(chance: Chance, pairs: readonly string[]): Fields {
   const pair = pairs.length > 0 && chance.happens(0.8) ? one(chance, pairs) : words(chance);
-  switch (chance.weighted({ signal: 4, ping: 2, leave: 1, find: 1, block: 0.5, report: 0.3, hello: 0.1 })) {
+  switch (
+    chance.weighted({
+      signal: 4,
+      ping: 2,
+      leave: 1,
+      find: 1,
+      block: 0.5,
+      report: 0.3,
+      quality: 0.3,
+      hello: 0.1,
+    })
+  ) {
     case "signal":
       return { type: "signal", pair, data: object(chance, 3) };
     case "ping":
@@ -59,6 +70,15 @@ function message(chance: Chance, pairs: readonly string[]): Fields {
         pair,
         reason: one(chance, REPORT_REASONS),
         details: words(chance).slice(0, 200),
+      };
+    case "quality":
+      return {
+        type: "quality",
+        pair,
+        outcome: one(chance, CALL_OUTCOMES),
+        cause: one(chance, CALL_CAUSES),
+        way: { local: "host", remote: one(chance, CANDIDATE_TYPES), transport: "udp" },
+        firstFrame: chance.whole(100_000),
       };
     case "hello":
       return { type: "hello", resume: words(chance) || "x", device: "d", lang: "en" };

@@ -332,10 +332,6 @@ export function createStore(browser: Browser): Store {
     goHome();
   }
 
-  function block(): void {
-    if (call) goOn({ type: "block", pair: call.pair });
-  }
-
   function report(reason: ReportReason, details?: string): void {
     const recent = last && clock.now() - last.at < REPORT_AFTER_END_MS ? last.pair : undefined;
     const pair = call?.pair ?? recent;
@@ -393,7 +389,7 @@ export function createStore(browser: Browser): Store {
     setCamera: (on) => media.setCamera(on),
     setPreferences,
     pictureShown: () => record?.picture(),
-    block,
+    block: () => void (call && goOn({ type: "block", pair: call.pair })),
     report,
     retryMedia: askForMedia,
     reconnect: () => signaling.connect(),
