@@ -69,7 +69,8 @@ export class Search {
     const find = this.#unanswered;
     if (!find) return;
     const { clock, random, send } = this.#setup;
-    if (code === "rate_limited" || code === "unavailable") {
+    // A device that searches and chats in too many windows has no place left: one may be free by and by.
+    if (code === "rate_limited" || code === "unavailable" || code === "too_many_sessions") {
       const least = code === "unavailable" ? KEPT_S : LEAST_RETRY_S;
       const seconds = Math.min(MOST_RETRY_S, Math.max(least, retryAfter ?? 0)) * (1 + random() / 4);
       this.#stopRetry();

@@ -223,22 +223,25 @@ test("changed preferences change the ticket while waiting, with the same offer",
   expect(createStore(browser).preferences.value.interests).toEqual(["go"]);
 });
 
-test("T7: a find over the limit is made again after the time given", async () => {
-  open();
-  store.start("text");
-  await settle();
-  sockets.last.says({ type: "error", code: "rate_limited", message: "slow down", retryAfter: 2 });
-  await clock.pass(1_999);
-  expect(sockets.last.all("find")).toHaveLength(1);
-  await clock.pass(1_000);
-  expect(sockets.last.all("find")).toHaveLength(2);
-  sockets.last.says({ type: "error", code: "unavailable", message: "dropped", retryAfter: 1 });
-  sockets.last.says(waiting());
-  await clock.pass(30_000);
-  sockets.last.says({ type: "error", code: "rate_limited", message: "signals", retryAfter: 1 });
-  await clock.pass(5_000);
-  expect(sockets.last.all("find")).toHaveLength(2);
-});
+test.each(["rate_limited", "too_many_sessions"] as const)(
+  "T7: a find refused with %s is made again after the time given",
+  async (code) => {
+    open();
+    store.start("text");
+    await settle();
+    sockets.last.says({ type: "error", code, message: "slow down", retryAfter: 2 });
+    await clock.pass(1_999);
+    expect(sockets.last.all("find")).toHaveLength(1);
+    await clock.pass(1_000);
+    expect(sockets.last.all("find")).toHaveLength(2);
+    sockets.last.says({ type: "error", code: "unavailable", message: "dropped", retryAfter: 1 });
+    sockets.last.says(waiting());
+    await clock.pass(30_000);
+    sockets.last.says({ type: "error", code: "rate_limited", message: "signals", retryAfter: 1 });
+    await clock.pass(5_000);
+    expect(sockets.last.all("find")).toHaveLength(2);
+  },
+);
 
 test("a node whose store is away keeps the find; it is repeated only when nothing comes of that", async () => {
   open();
