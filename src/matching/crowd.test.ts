@@ -123,7 +123,7 @@ describe("T7: the places of a device", () => {
     await ben(pool).find();
     const { match } = matched(await anna(pool).find());
     await pool.redis.del(...(await pool.redis.keys(`${pool.prefix}*:[sd]:*`)));
-    expect(await pool.matcher.restore(anna(pool).self, match)).toBe("alone");
+    expect(await pool.matcher.restore(anna(pool).self, match)).toEqual({ restored: "alone" });
     const other = visitor(pool.matcher, "other", { device: "device of anna" });
     expect(await other.find()).toEqual({ kind: "crowded" });
   });
