@@ -4,13 +4,14 @@
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, rmSync, mkdtempSync } from "node:fs";
+import { rmSync, mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { realClock } from "../../src/clock.ts";
 import type { Envelope, LinkEvents, Peer } from "../../src/links/link.ts";
 import { openZmqLink } from "../../src/links/zmq-link.ts";
+import { busyMs } from "./measure.ts";
 
 const HELP = `node scripts/bench/links.ts [--rate 5000] [--seconds 4] [--size 1024] [--batch 32] [--transport tcp|ipc]
   --rate       envelopes a second while the delay is measured
@@ -155,17 +156,4 @@ async function send(): Promise<void> {
   await link.close();
   child.disconnect();
   rmSync(directory, { recursive: true, force: true });
-}
-
-/** CPU time of everybody on this machine, in ms; 0 where it cannot be known. */
-function busyMs(): number {
-  try {
-    const [user = 0, nice = 0, system = 0] = readFileSync("/proc/stat", "utf8")
-      .split(/\s+/)
-      .slice(1, 4)
-      .map(Number);
-    return (user + nice + system) * 10;
-  } catch {
-    return 0;
-  }
 }

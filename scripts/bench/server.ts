@@ -6,8 +6,8 @@
 import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { busyMs, elapse, quantile } from "./measure.ts";
 import type { Used } from "./servers.ts";
 import { dialects, frame } from "./wire.ts";
 import type { Client, Dialect } from "./wire.ts";
@@ -201,23 +201,7 @@ async function finds(contender: Contender, perSecond: number, seconds: number) {
   return { finder, waiter, done, cpuEach: cpu / done };
 }
 
-const elapse = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms));
-const quantile = (of: readonly number[], share: number): number =>
-  of.toSorted((a, b) => a - b)[Math.min(of.length - 1, Math.floor(of.length * share))] ?? Number.NaN;
 const median = (of: readonly number[]): number => quantile(of, 0.5);
-
-/** CPU time of everybody on this machine, in ms; 0 where it cannot be known. */
-function busyMs(): number {
-  try {
-    const [user = 0, nice = 0, system = 0] = readFileSync("/proc/stat", "utf8")
-      .split(/\s+/)
-      .slice(1, 4)
-      .map(Number);
-    return (user + nice + system) * 10;
-  } catch {
-    return 0;
-  }
-}
 
 async function main(): Promise<void> {
   const contenders: Contender[] = [];
