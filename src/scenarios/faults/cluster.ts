@@ -37,7 +37,8 @@ export class Cluster {
   readonly redis: string;
   readonly #secret = randomBytes(32).toString("hex");
   readonly #folder = mkdtempSync(join(tmpdir(), "chatrandom-faults-"));
-  #started = 0;
+  /** Every process that there ever was. */
+  readonly #started: ClusterNode[] = [];
 
   private constructor(redis: string) {
     this.redis = redis;
@@ -62,8 +63,10 @@ export class Cluster {
   }
 
   #spawn(options: NodeOptions): ClusterNode {
-    this.#started += 1;
-    return new ClusterNode(this.redis, this.#secret, join(this.#folder, String(this.#started)), options);
+    const folder = join(this.#folder, String(this.#started.length));
+    const node = new ClusterNode(this.redis, this.#secret, folder, options);
+    this.#started.push(node);
+    return node;
   }
 
   async ready(): Promise<void> {
@@ -163,7 +166,7 @@ export class Cluster {
 
   async stop(): Promise<void> {
     for (const page of this.pages) page.close();
-    await Promise.all(this.nodes.map((node) => node.end("SIGKILL")));
+    await Promise.all(this.#started.map((node) => node.end("SIGKILL")));
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }
