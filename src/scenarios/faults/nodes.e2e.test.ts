@@ -131,7 +131,7 @@ test.concurrent("clocks of two nodes 60 s apart: matched and paired across, wait
   expect(fast - slow).toBeGreaterThan(50_000);
   const pairs = await cluster.pairs(20);
   const waiting = await cluster.waiting(20);
-  const restless = await cluster.restless(10);
+  const restless = await cluster.restless(20);
   await until(() => restless.matches > 100);
   await cluster.partnersOf(waiting, [1, 0]);
   await all(waiting, "matched", ({ pair }) => pair !== undefined);
