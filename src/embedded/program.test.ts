@@ -128,7 +128,10 @@ test("it runs in a session of its own, so that Ctrl-C reaches only us, and gets 
   const stat = readFileSync(`/proc/${running.pid()}/stat`, "utf8");
   const [, , group, session] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   expect([Number(group), Number(session)]).toEqual([running.pid(), running.pid()]);
-  const environment = readFileSync(`/proc/${running.pid()}/environ`, "utf8");
+  // Between fork and exec it has none at all.
+  const environment = await vi.waitUntil(() => readFileSync(`/proc/${running.pid()}/environ`, "utf8"), {
+    interval: 1,
+  });
   delete process.env["CHATRANDOM_LINK_SECRET"];
   expect(environment).toContain(`CHATRANDOM_PARENT_PID=${process.pid}`);
   expect(environment).not.toContain("SECRET");
