@@ -46,6 +46,11 @@ function tests(script: string): void {
   failed += ok ? counted : Math.max(counted, 1);
 }
 
+function firefoxVersion(): number {
+  const { stdout } = spawnSync(NEEDED["firefox-esr"], ["--version"], { encoding: "utf8" });
+  return Number(/Firefox (\d+)/.exec(stdout ?? "")?.[1] ?? 0);
+}
+
 /**
  * The browsers that the tests of the page drive, what networks are made of for them, the authority that certificates are
  * got from in tests, another clock for a node, and what says whether the systemd units are right.
@@ -60,7 +65,12 @@ const NEEDED = {
   libfaketime: LIBFAKETIME,
   systemd: "/usr/bin/systemd-analyze",
 };
-requirePackages(Object.entries(NEEDED).flatMap(([name, path]) => (existsSync(path) ? [] : [name])));
+/** Playwright drives Firefox with commands that came with 143: the long-term release before 153 does not do. */
+const FIREFOX = 143;
+requirePackages([
+  ...Object.entries(NEEDED).flatMap(([name, path]) => (existsSync(path) ? [] : [name])),
+  ...(firefoxVersion() < FIREFOX ? [`firefox-esr (>= ${FIREFOX})`] : []),
+]);
 mkdirSync(results, { recursive: true });
 
 /** coturn's own client, which tests drive the relay with. The package is not installed: that would start its server. */

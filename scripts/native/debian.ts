@@ -16,34 +16,36 @@ import { join } from "node:path";
  * Nothing here changes the machine's own apt configuration: sources are fetched through a private one.
  */
 
-/** True when the Debian package is installed. */
-function installed(name: string): boolean {
+/** True when the Debian package is installed, in that version where one is named: `name` or `name (>= version)`. */
+function installed(relation: string): boolean {
+  const [, name = relation, atLeast] = /^(\S+) \(>= (\S+)\)$/.exec(relation) ?? [];
   try {
-    const status = execFileSync("dpkg-query", ["-W", "-f=${Status}", name], {
+    const found = execFileSync("dpkg-query", ["-W", "-f=${Version} ${Status}", name], {
       encoding: "utf8",
       stdio: "pipe",
     });
-    return status.endsWith(" installed");
+    return found.endsWith(" installed") && (!atLeast || !newer(atLeast, found.slice(0, found.indexOf(" "))));
   } catch {
     return false;
   }
 }
 
 /**
- * Makes sure that Debian packages are installed; as root it installs what is missing.
+ * Makes sure that Debian packages are installed; as root it installs what is missing or too old.
+ * @param relations - Names, or what Debian writes of a dependency on a version: `name (>= version)`.
  * @throws Error whose message holds the command to run, when they cannot be installed from here.
  */
-export function requirePackages(names: readonly string[]): void {
-  const missing = names.filter((name) => !installed(name));
+export function requirePackages(relations: readonly string[]): void {
+  const missing = relations.filter((relation) => !installed(relation));
   if (missing.length === 0) return;
-  const command = `apt-get install --no-install-recommends ${missing.join(" ")}`;
+  const command = `apt-get satisfy --no-install-recommends "${missing.join(", ")}"`;
   if (!existsSync("/usr/bin/apt-get") || process.getuid?.() !== 0) {
     throw new Error(`these packages are missing, install them with: sudo ${command}`);
   }
   const options = { stdio: ["ignore", "ignore", "inherit"] as ["ignore", "ignore", "inherit"] };
   const environment = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
   const install = () =>
-    execFileSync("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...missing], {
+    execFileSync("apt-get", ["satisfy", "-y", "-qq", "--no-install-recommends", missing.join(", ")], {
       ...options,
       env: environment,
     });
