@@ -3,7 +3,7 @@
  * notes are rare and travel as JSON, so that they may grow fields without a new format.
  */
 import { MAX_HELD_SIGNALS } from "../protocol/limits.ts";
-import type { Note } from "../session/session.ts";
+import type { Note } from "../session/note.ts";
 import { Reader, type Writer } from "./bytes.ts";
 import type { Envelope } from "./link.ts";
 

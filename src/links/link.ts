@@ -5,7 +5,7 @@
  * What a link promises: envelopes from one node to another arrive in order or not at all, once; nobody who lacks the
  * cluster's link secret can read or inject one; a loss is noticed and told (`onLoss`); memory stays bounded.
  */
-import type { Note } from "../session/session.ts";
+import type { Note } from "../session/note.ts";
 
 export type Envelope =
   /** One session to the other side of its pair. */

@@ -3,7 +3,7 @@
  * `avoid` names the nodes whose visitors cannot be told of a match now.
  */
 import type { Holder, Matcher } from "../matching/matcher.ts";
-import type { Answer, Call } from "../session/session.ts";
+import type { Answer, Call } from "../session/call.ts";
 
 export async function ask(
   matcher: Matcher,

@@ -1,6 +1,8 @@
 /** The sessions of this node: each with its connection, if any, and its timers. */
 import type { Clock } from "../clock.ts";
-import type { Session, Signal, TimerName } from "../session/session.ts";
+import type { TimerName } from "../session/effect.ts";
+import type { Signal } from "../session/note.ts";
+import type { Session } from "../session/session.ts";
 import type { Connection } from "./connection.ts";
 
 export interface Seat {

@@ -1,9 +1,14 @@
 /** A session on a stage, for tests: says what happened to it in a line, and keeps what it did about it. */
 import type { ClientMessage, ServerMessage } from "../protocol/messages.ts";
+import type { Answer, Call } from "./call.ts";
+import type { Effect, TimerName } from "./effect.ts";
+import type { Event } from "./event.ts";
 import { asTheySee } from "./match.ts";
 import type { Match, Outcome, Partner, Wish } from "./match.ts";
-import { newSession, step } from "./session.ts";
-import type { Answer, Call, Effect, Event, Note, Session, SessionRules, TimerName } from "./session.ts";
+import type { Note } from "./note.ts";
+import { newSession } from "./session.ts";
+import type { Session, SessionRules } from "./session.ts";
+import { step } from "./step.ts";
 
 export const RULES: SessionRules = { grace: 20_000 };
 export const STRANGER: Partner = { session: "stranger", node: "n2" };
