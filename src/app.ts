@@ -17,7 +17,7 @@ import { startHttp } from "./http/server.ts";
 import { websocketUpgrade } from "./http/websocket.ts";
 import { Failure } from "./failure.ts";
 import { requireCluster } from "./links/cluster.ts";
-import { tcpEndpoint } from "./links/endpoint.ts";
+import { listenEndpoint } from "./links/endpoint.ts";
 import type { Link, LinkEvents } from "./links/link.ts";
 import { noLink } from "./links/no-link.ts";
 import { redisRegistry } from "./links/redis-registry.ts";
@@ -297,7 +297,7 @@ async function openLink(
   return openZmqLink({
     node,
     secret: shared?.secret ?? link.secret,
-    listen: shared?.listen ?? tcpEndpoint(link.bind, link.port),
+    listen: shared?.listen ?? listenEndpoint(link.bind, link.port),
     host: link.host || redis.localAddress() || "127.0.0.1",
     events,
     clock: realClock,

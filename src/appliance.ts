@@ -9,7 +9,7 @@ import type { Config } from "./config/options.ts";
 import { startEmbeddedRedis } from "./embedded/redis.ts";
 import { listen } from "./http/listen.ts";
 import { requireCluster } from "./links/cluster.ts";
-import { tcpEndpoint } from "./links/endpoint.ts";
+import { listenEndpoint } from "./links/endpoint.ts";
 import type { Logger } from "./log.ts";
 import { newNodeId } from "./node/node-id.ts";
 import type { Share } from "./workers/messages.ts";
@@ -57,7 +57,7 @@ export async function runWorkers(
     } else {
       const { bind, port, secret } = config.link;
       shareOf = (worker) => ({
-        link: { listen: tcpEndpoint(bind, port === 0 ? 0 : port + worker), secret },
+        link: { listen: listenEndpoint(bind, port === 0 ? 0 : port + worker), secret },
       });
     }
     const port = await freePort(config.host, config.port);

@@ -209,8 +209,8 @@ export const options = {
   }),
   "link.bind": option({
     type: host,
-    default: "0.0.0.0",
-    doc: "The address to listen on for the other nodes of a cluster.",
+    default: "::",
+    doc: 'The address to listen on for the other nodes of a cluster. "::" is every address of this machine, IPv6 and IPv4.',
   }),
   "link.port": option({
     type: port,

@@ -1,12 +1,19 @@
 import { expect, test } from "vitest";
 import { Failure } from "../failure.ts";
-import { endpointForOthers, fileOf, isEndpoint, tcpEndpoint } from "./endpoint.ts";
+import { options } from "../config/options.ts";
+import { endpointForOthers, fileOf, isEndpoint, listenEndpoint, tcpEndpoint } from "./endpoint.ts";
 
 test("an IPv6 address gets its brackets", () => {
   expect(tcpEndpoint("fd00::1", 7400)).toBe("tcp://[fd00::1]:7400");
   expect(tcpEndpoint("[fd00::1]", 7400)).toBe("tcp://[fd00::1]:7400");
   expect(tcpEndpoint("10.0.0.2", 7400)).toBe("tcp://10.0.0.2:7400");
   expect(tcpEndpoint("*", 0)).toBe("tcp://*:0");
+});
+
+test("a node listens on IPv6 too unless told otherwise, for it may be known to others by such an address", () => {
+  expect(listenEndpoint(options["link.bind"].default as string, 7400)).toBe("tcp://*:7400");
+  expect(listenEndpoint("fd00::1", 7400)).toBe("tcp://[fd00::1]:7400");
+  expect(listenEndpoint("0.0.0.0", 7400)).toBe("tcp://0.0.0.0:7400");
 });
 
 test.each([

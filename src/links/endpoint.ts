@@ -8,6 +8,10 @@ export function tcpEndpoint(host: string, port: number): string {
   return `tcp://${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${port}`;
 }
 
+/** Where to listen. ZeroMQ's `*` is every address, and IPv6 is left out where the machine has none; its `[::]` would fail. */
+export const listenEndpoint = (host: string, port: number): string =>
+  tcpEndpoint(host === "::" ? "*" : host, port);
+
 /** Whether it is one that a node may connect to. */
 export function isEndpoint(endpoint: string): boolean {
   return /^(tcp:\/\/[^\s/]+:\d+|ipc:\/\/\S+)$/.test(endpoint);

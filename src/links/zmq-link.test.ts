@@ -3,6 +3,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Failure } from "../failure.ts";
+import { listenEndpoint } from "./endpoint.ts";
 import type { Envelope } from "./link.ts";
 import {
   eventually,
@@ -158,6 +159,14 @@ describe("the handshake", () => {
 });
 
 describe("endpoints", () => {
+  test("who listens on every address is reached by IPv4 and by IPv6", async () => {
+    const everywhere = { listen: listenEndpoint("::", 0) };
+    const one = await openLink("n1", { ...everywhere, host: "127.0.0.1" });
+    const two = await openLink("n2", { ...everywhere, host: "::1" });
+    introduce(one, two);
+    await ready(one, two);
+  });
+
   test("IPv6, and a name that is another than the address to listen on", async () => {
     const one = await openLink("n1", { listen: "tcp://[::1]:0" });
     const two = await openLink("n2", { listen: "tcp://*:0", host: "localhost" });
