@@ -173,6 +173,33 @@ test("is given back at the end, and not asked for again", async () => {
   expect(clock.pending).toBe(0);
 });
 
+test("M8: is not taken again once it was given back, whoever asks for it and whatever was under way", async () => {
+  const { did, matcher, lease: mine, settled } = lease();
+  await mine.start();
+  const given = mine.giveUp();
+  mine.renewSoon(); // a newcomer has begun to listen, or a call of ours was fenced
+  await given;
+  mine.renewSoon();
+  await settled();
+  expect(matcher.renew).toHaveBeenCalledTimes(1);
+  expect(mine.isHeld).toBe(false);
+  expect(did).toEqual(["announce", "retire me", "remove me"]);
+});
+
+test("M8: a renewal that is under way is over before it is given back", async () => {
+  const answer = Promise.withResolvers<Renewal>();
+  const { did, lease: mine, matcher, settled } = lease({ renew: () => answer.promise });
+  const started = mine.start();
+  await settled();
+  const given = mine.giveUp();
+  await settled();
+  expect(matcher.retire).not.toHaveBeenCalled();
+  answer.resolve(RENEWAL);
+  await Promise.all([started, given]);
+  expect(mine.isHeld).toBe(false);
+  expect(did).toEqual(["announce", "retire me", "remove me"]);
+});
+
 test("that cannot be given back runs out by itself", async () => {
   const { events, matcher, lease: mine } = lease();
   await mine.start();

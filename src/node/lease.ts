@@ -37,7 +37,8 @@ export class Lease {
   #heldSince: number | undefined;
   /** When the last renewal that succeeded was asked for, by our own clock. */
   #renewedAt = Number.NEGATIVE_INFINITY;
-  #renewing = false;
+  #renewing: Promise<void> | undefined;
+  #givenUp = false;
   #stop: (() => void) | undefined;
 
   constructor(parts: LeaseParts, events: LeaseEvents) {
@@ -69,9 +70,12 @@ export class Lease {
     void this.#renew();
   }
 
-  /** Hands the lease back, so that nobody waits for it to run out. */
+  /** Hands the lease back for good, so that nobody waits for it to run out. */
   async giveUp(): Promise<void> {
     this.#stop?.();
+    this.#givenUp = true;
+    // It might announce us once more, behind our back.
+    await this.#renewing;
     this.#held = false;
     try {
       await this.#parts.matcher.retire(this.#parts.id);
@@ -82,8 +86,15 @@ export class Lease {
   }
 
   async #renew(): Promise<void> {
-    if (this.#renewing) return;
-    this.#renewing = true;
+    // Whoever takes a lease that was given up makes others wait for a node that is no more.
+    if (this.#renewing || this.#givenUp) return;
+    this.#renewing = this.#ask();
+    await this.#renewing;
+    this.#renewing = undefined;
+  }
+
+  /** Never rejects. */
+  async #ask(): Promise<void> {
     const { id, matcher, clock } = this.#parts;
     try {
       // Others look for the card as soon as they see the lease, so the card comes first.
@@ -103,8 +114,6 @@ export class Lease {
     } catch (error) {
       this.#held = false;
       this.#events.onFailed("renew", error);
-    } finally {
-      this.#renewing = false;
     }
   }
 
