@@ -50,6 +50,8 @@ function play(workers = 2) {
   const clock = new StillClock();
   const processes: FakeProcess[] = [];
   const logged: object[] = [];
+  /** Why the system starts no process, for the next starts. */
+  const refusals: Error[] = [];
   const supervisor = supervise({
     workers,
     clock,
@@ -60,6 +62,8 @@ function play(workers = 2) {
       share: { worker, node: `n${life}`, port: 1, link: { listen: `ipc:///l/${life}`, secret: "s" } },
     }),
     start: () => {
+      const refusal = refusals.shift();
+      if (refusal) throw refusal;
       const process = new FakeProcess();
       processes.push(process);
       return process;
@@ -79,7 +83,7 @@ function play(workers = 2) {
       for (const process of processes) process.say({ type: "alive" });
     }
   };
-  return { clock, processes, logged, supervisor, up, pass };
+  return { clock, processes, logged, refusals, supervisor, up, pass };
 }
 
 const shares = (processes: FakeProcess[]) => processes.map((process) => process.last("start")!.orders.share);
@@ -154,6 +158,20 @@ test("a worker that could not be started again is tried again, and its reason is
   processes[2]!.end("exit 1");
   await settle();
   expect(logged.at(-1)).toEqual({ worker: 0, reason: "Redis is away", delay: 200 });
+});
+
+test("a worker for which the system has no process just now is tried again", async () => {
+  const { clock, processes, logged, refusals, up } = play();
+  await up();
+  refusals.push(new Error("spawn ENOMEM"));
+  processes[0]!.end("SIGKILL");
+  await settle();
+  clock.move(100);
+  await settle();
+  expect(logged.at(-1)).toEqual({ worker: 0, reason: "spawn ENOMEM", delay: 200 });
+  clock.move(200);
+  await settle();
+  expect(shares(processes).at(-1)).toMatchObject({ worker: 0 });
 });
 
 test("a worker that ran for a minute and more has its first end again", async () => {

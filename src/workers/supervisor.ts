@@ -126,10 +126,11 @@ class Team {
     let ends = 0;
     while (!this.#stopping) {
       const started = clock.now();
+      // It rejects when the system has no memory for a process just now.
       const words = await this.#live(worker, (opened) => {
         wasUp = true;
         onFirstUp(opened);
-      });
+      }).catch((error: Error) => error.message);
       if (this.#stopping) return;
       if (!wasUp)
         throw words instanceof Failure ? words : new Failure(`worker ${worker} does not start: ${words}`);
