@@ -25,6 +25,7 @@ import { startTestRedis } from "../redis/test-server.ts";
 import type { TestRedis } from "../redis/test-server.ts";
 import { realClock } from "../clock.ts";
 import { StillClock } from "../still-clock.ts";
+import { UnderWay } from "./under-way.ts";
 import { Visitor } from "./visitor.ts";
 
 /** The rates of the protocol (T7). A place lets more through unless a test asks for these. */
@@ -56,6 +57,8 @@ export interface PlaceOptions {
   trustedProxies?: string[];
   allowedOrigins?: string[];
   pageFiles?: LoadedPageFile[];
+  /** For how long, in real ms, what one node tells another is on its way, as on a busy machine. */
+  lag?: number;
   /** The address that a client counts under, in place of its own, which is loopback and counts for nothing. */
   addressOf?: () => string;
 }
@@ -109,6 +112,7 @@ export class Place {
   #nextNode = 0;
   /** How many questions of the nodes to the store are not answered yet. */
   #asked = 0;
+  readonly #underWay = new UnderWay();
   readonly #redis: RedisConnection;
 
   private constructor(options: PlaceOptions) {
@@ -150,7 +154,7 @@ export class Place {
     return visitor;
   }
 
-  /** Two visitors in a pair; the first is its offerer. */
+  /** Two visitors in a pair, which both nodes know the other to know of; the first is its offerer. */
   async pair(): Promise<[Visitor, Visitor, string]> {
     const answerer = await this.visitor();
     answerer.find();
@@ -159,6 +163,7 @@ export class Place {
     offerer.find();
     const { pair } = await offerer.next("matched");
     await answerer.next("matched");
+    await this.settle();
     return [offerer, answerer, pair];
   }
 
@@ -215,12 +220,16 @@ export class Place {
     await vi.waitUntil(condition, { timeout: 30_000, interval: 1 });
   }
 
-  /** Waits until what the nodes have asked Redis so far is answered, and what they asked because of that. */
+  /**
+   * Waits until what the nodes have asked Redis and told each other so far is answered and heard, and what comes of that.
+   * Hazard: the links take real time. Were they not waited for, a clock that is moved might leave a match no time to be
+   * heard of (M2), and it would be undone.
+   */
   async settle(): Promise<void> {
     do {
       for (const { redis } of this.nodes) await redis.client.ping().catch(() => {});
       await new Promise((resolve) => void setImmediate(resolve));
-    } while (this.#asked > 0);
+    } while (this.#asked > 0 || !this.#underWay.isEmpty);
   }
 
   /** Lets time pass, a little at a time, and waits each time until what it set off is done. */
@@ -303,10 +312,11 @@ export class Place {
       logged,
       origin: `http://127.0.0.1:${http.port}`,
       metrics: async () => (await metrics.text()).text,
-      async stop() {
+      stop: async () => {
         await node.drain(0);
         await http.close();
         await link.close();
+        this.#underWay.forget(id);
         await redis.close();
       },
     });
@@ -315,17 +325,23 @@ export class Place {
   /** Several nodes are linked by ZeroMQ as real ones are; its time is real, since the sockets' is. */
   async #linkOf(node: string, events: () => LinkEvents): Promise<Link> {
     if ((this.#options.nodes ?? 1) === 1) return noLink(node);
-    return openZmqLink({
+    const link = await openZmqLink({
       node,
       secret: this.#secret,
       listen: "tcp://127.0.0.1:0",
       clock: realClock,
-      events: {
-        onEnvelope: (from, envelope) => events().onEnvelope(from, envelope),
-        onLoss: (from, lost) => events().onLoss(from, lost),
-        onPeer: (peer, up) => events().onPeer(peer, up),
-      },
+      events: this.#underWay.heard(
+        node,
+        {
+          onEnvelope: (from, envelope) => events().onEnvelope(from, envelope),
+          onLoss: (from, lost) => events().onLoss(from, lost),
+          onPeer: (peer, up) => events().onPeer(peer, up),
+        },
+        this.#options.lag,
+      ),
     });
+    this.#underWay.watch(link);
+    return link;
   }
 
   /** The same, every call of which counts as asked until it is answered. */
