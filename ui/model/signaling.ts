@@ -16,6 +16,7 @@ import type {
   Report,
   ServerMessage,
 } from "../../src/protocol/messages.ts";
+import { STATUS_MS } from "../../src/protocol/limits.ts";
 import type { Clock } from "./clock.ts";
 import { drainDelay, reconnectDelay } from "./reconnect.ts";
 import { parseServerMessage } from "./server-message.ts";
@@ -47,10 +48,13 @@ export interface SignalingSetup {
 
 /** From opening the socket to `welcome`. */
 const WELCOME_MS = 10_000;
-/** A node says something at least every 20 s (rule T6). */
-const SILENCE_MS = 45_000;
-/** How long a node has to answer when there is reason to doubt that it is there. */
-const PROBE_MS = 5_000;
+/** Whoever has not heard what a node says so often (rule T6) asks it. */
+const SILENCE_MS = STATUS_MS + 1_000;
+/**
+ * How long a node has to answer when there is reason to doubt that it is there. A node that hangs takes its sessions with
+ * it when its lease (5 s) and the grace (20 s) are over: until then they can be resumed elsewhere.
+ */
+const PROBE_MS = 4_000;
 /** A connection that lasted this long starts the back-off anew. */
 const LASTED_MS = 10_000;
 const MAX_WAITING_SENDS = 8;
@@ -104,8 +108,7 @@ export class Signaling {
     if (this.#retrying && hint !== "offline") {
       this.#openSocket();
     } else if (this.#open) {
-      this.send({ type: "ping" });
-      this.#expectWithin(PROBE_MS);
+      this.#probe();
     }
   }
 
@@ -145,14 +148,14 @@ export class Signaling {
   }
 
   #receive(frame: unknown): void {
-    if (this.#open) this.#expectWithin(SILENCE_MS);
+    if (this.#open) this.#probeAfterSilence();
     const message = parseServerMessage(frame);
     if (!message) return;
     if (message.type === "welcome") {
       this.#open = true;
       this.#openedAt = this.#setup.clock.now();
       this.#retryAfter = undefined;
-      this.#expectWithin(SILENCE_MS);
+      this.#probeAfterSilence();
       for (const kept of this.#waiting.splice(0)) this.send(kept);
     } else if (message.type === "banned") {
       this.#banned = message;
@@ -164,6 +167,16 @@ export class Signaling {
     this.#setup.onMessage(message);
     // After the message, which decides what is left to go on with.
     if (message.type === "welcome") this.#setup.onLink({ state: "open" });
+  }
+
+  #probeAfterSilence(): void {
+    this.#stopSilence();
+    this.#stopSilence = this.#setup.clock.after(SILENCE_MS, () => this.#probe());
+  }
+
+  #probe(): void {
+    this.send({ type: "ping" });
+    this.#expectWithin(PROBE_MS);
   }
 
   #expectWithin(ms: number): void {

@@ -58,7 +58,7 @@ test("Start asks for the camera first, then looks, with an offer on board", asyn
   open();
   browser.devices.hold();
   store.start("video");
-  await clock.pass(40_000);
+  await clock.pass(19_000);
   expect([store.phase.value, store.media.value, sockets.last.all("find").length]).toEqual([
     "starting",
     "asking",
@@ -236,7 +236,7 @@ test.each(["rate_limited", "too_many_sessions"] as const)(
     expect(sockets.last.all("find")).toHaveLength(2);
     sockets.last.says({ type: "error", code: "unavailable", message: "dropped", retryAfter: 1 });
     sockets.last.says(waiting());
-    await clock.pass(30_000);
+    await clock.pass(19_000);
     sockets.last.says({ type: "error", code: "rate_limited", message: "signals", retryAfter: 1 });
     await clock.pass(5_000);
     expect(sockets.last.all("find")).toHaveLength(2);
@@ -254,7 +254,7 @@ test("a node whose store is away keeps the find; it is repeated only when nothin
   expect(sockets.last.all("find")).toHaveLength(2);
   sockets.last.says({ type: "error", code: "unavailable", message: "kept", retryAfter: 1 });
   sockets.last.says(waiting());
-  await clock.pass(30_000);
+  await clock.pass(19_000);
   expect(sockets.last.all("find")).toHaveLength(2);
 });
 
@@ -345,7 +345,7 @@ test("a report is possible for five minutes after the end, and for nobody after 
   sockets.last.says({ type: "ended", pair: "q", reason: "left" });
   const socket = sockets.last;
   for (let i = 0; i < 20; i++) {
-    await clock.pass(20_000);
+    await clock.pass(19_000);
     socket.says({ type: "status", online: 1, waiting: 1 });
   }
   store.report("nudity");

@@ -19,6 +19,13 @@ async function start(onTestFinished: OnFinished, nodes: readonly NodeOptions[]):
   return cluster;
 }
 
+/** Each of these pages hears a word of its node now. */
+async function hearFromNodes(pages: readonly Page[]): Promise<void> {
+  const asked = performance.now();
+  for (const page of pages) page.see();
+  await all(pages, "answered", ({ heardAt }) => heardAt > asked);
+}
+
 const since = (start: number, pages: readonly Page[]): number[] =>
   pages.map(({ matches }) => matches.at(-1)!.at - start).toSorted((a, b) => a - b);
 
@@ -75,6 +82,8 @@ test.concurrent("SIGSTOP of a node for 15 s: who moves on is at peace, who has n
   const moving = hung.filter((_, n) => n % 3 === 0);
   const unaware = hung.filter((page) => !moving.includes(page));
   const elsewhere = cluster.pages.filter((page) => !hung.includes(page));
+  // A page that had heard nothing for some seconds before would leave in time.
+  await hearFromNodes(unaware);
 
   const stopped = performance.now();
   cluster.nodes[0]!.signal("SIGSTOP");
@@ -120,6 +129,36 @@ test.concurrent("SIGSTOP of a node for 15 s: who moves on is at peace, who has n
     "noticed nothing, still there": unaware.length,
     "pairs kept, left meanwhile by the other side": `${kept.length}, ${left.length}`,
     "all is well again after": seconds(settled - woken),
+  });
+});
+
+test.concurrent("a node hangs for good: pages that nobody looks at leave it while their sessions live, and no pair ends", async ({
+  onTestFinished,
+}) => {
+  const cluster = await start(onTestFinished, [{}, {}, {}]);
+  const pairs = await cluster.pairs(36);
+  const before = pairs.map(([{ pair }]) => pair);
+  const waiting = await cluster.waiting(24);
+  const hung = cluster.pages.filter(({ node }) => node === 0);
+  // Just now, so that they take as long as can be.
+  await hearFromNodes(hung);
+
+  const stopped = performance.now();
+  cluster.nodes[0]!.signal("SIGSTOP");
+  await all(hung, "connected elsewhere", ({ node, isOpen }) => isOpen && node !== 0);
+  await cluster.partnersOf(waiting, [1, 2]);
+  await all(waiting, "matched", ({ pair }) => pair !== undefined, 10_000);
+
+  const resumed = hung.map(({ welcomes }) => welcomes.at(-1)!);
+  expect(resumed.filter((welcome) => !welcome.resumed)).toEqual([]);
+  expect(pairs.map(([{ pair }]) => pair)).toEqual(before);
+  expect(pairs.flat().flatMap(({ endings }) => endings)).toEqual([]);
+  await cluster.expectPairsToBeWhole();
+  report("a node of three hangs for good", {
+    "on that node, all resumed elsewhere": hung.length,
+    "the last of them after": seconds(Math.max(...resumed.map(({ at }) => at)) - stopped),
+    "pairs kept": pairs.length,
+    "waited, and matched": waiting.length,
   });
 });
 

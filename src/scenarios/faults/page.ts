@@ -37,6 +37,8 @@ export class Page {
   /** Closed for good, and why. */
   closed: string | undefined;
   isOpen = false;
+  /** When its node said something last. */
+  heardAt = 0;
   /** The node that it is connected to, or tries to be. */
   node = -1;
   onMatched: () => void = () => {};
@@ -153,6 +155,7 @@ export class Page {
   }
 
   #onMessage(message: ServerMessage): void {
+    this.heardAt = performance.now();
     switch (message.type) {
       case "welcome":
         this.#onWelcome(message);
