@@ -78,8 +78,8 @@ export const options = {
     default: 1,
     doc:
       "How many processes share the port, each one a node with sessions of its own. auto is one for every core of this " +
-      "machine. One that ends is started again while the others go on. /metrics adds up all of them; /readyz is the word " +
-      "of the one that happens to answer.",
+      "machine. One that ends is started again while the others go on. session.max and the limits by address hold for " +
+      "each of them. /metrics adds up all of them; /readyz is the word of the one that happens to answer.",
   }),
   domain: option({
     type: optional(domainName),
@@ -191,7 +191,9 @@ export const options = {
   "session.max": option({
     type: whole(1, 1_000_000),
     default: 20_000,
-    doc: "How many sessions a node holds. Each connection takes a file descriptor: see ulimit -n.",
+    doc:
+      "How many sessions a node holds, and each of several workers is one. Each connection takes a file descriptor: see " +
+      "ulimit -n.",
   }),
 
   ...bucket("find", 10, 1, "Searches of one connection"),
