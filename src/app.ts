@@ -79,17 +79,19 @@ const WORKER_READY_MS = 10_000;
 
 /**
  * Runs one node: `serve` with a Redis of its own, `join` on one that several nodes share. With `worker` it is one of
- * several on this machine. Throws a `Failure` when it cannot start; nothing is left running then.
+ * several on this machine. Throws a `Failure` when it cannot start, or when `stopping` tells that it need not any more;
+ * nothing is left running then.
  */
 export async function run(
   kind: "serve" | "join",
   config: Config,
   log: Logger,
+  stopping: AbortSignal,
   worker?: Worker,
 ): Promise<RunningNode> {
   const share = worker?.share;
   const undo: (() => Promise<void> | void)[] = [];
-  let stopping: Promise<void> | undefined;
+  let stopped: Promise<void> | undefined;
   let ending = false;
   const endAll = async (): Promise<void> => {
     ending = true;
@@ -116,7 +118,7 @@ export async function run(
     });
     undo.push(() => redis.close());
     try {
-      await redis.check(REDIS_TIMEOUT_MS);
+      await redis.check(REDIS_TIMEOUT_MS, stopping);
     } catch (error) {
       if (kind === "serve") throw error;
       throw new Failure(`${withoutPassword(target)}: ${(error as Error).message}. Check --redis.`, 1, {
@@ -176,7 +178,7 @@ export async function run(
       );
     }
 
-    if (share) await ready(node);
+    if (share) await ready(node, stopping);
 
     const https = await openHttpsFor(kind, config, share, redis, log, undo);
     const client = clientOf(config.http.trusted_proxies, config.http.allowed_origins);
@@ -256,7 +258,7 @@ export async function run(
       relay,
       failed: http.failed,
       metrics: () => metrics.collect(),
-      stop: () => (stopping ??= endAll()),
+      stop: () => (stopped ??= endAll()),
     };
   } catch (error) {
     await endAll();
@@ -268,9 +270,10 @@ export async function run(
  * Waits until a worker can serve. Nobody stands before the workers and looks at `/readyz`: whoever listens on their port
  * gets visitors.
  */
-async function ready(node: Node): Promise<void> {
+async function ready(node: Node, stopping: AbortSignal): Promise<void> {
   const deadline = realClock.now() + WORKER_READY_MS;
-  while (node.notReady().length > 0 && realClock.now() < deadline) await pause(realClock, 5);
+  const waits = (): boolean => node.notReady().length > 0 && realClock.now() < deadline && !stopping.aborted;
+  while (waits()) await pause(realClock, 5);
 }
 
 /**

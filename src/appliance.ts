@@ -21,17 +21,18 @@ import { supervise } from "./workers/supervisor.ts";
 const STOP_MARGIN_MS = 2_000;
 
 /**
- * Runs `workers` nodes of this machine on one port. Throws a `Failure` when they cannot start; nothing is left running
- * then.
+ * Runs `workers` nodes of this machine on one port. Throws a `Failure` when they cannot start, or when `stopping` tells
+ * that they need not any more; nothing is left running then.
  */
 export async function runWorkers(
   kind: "serve" | "join",
   config: Config,
   log: Logger,
+  stopping: AbortSignal,
   workers: number,
 ): Promise<Running> {
   const undo: (() => Promise<void> | void)[] = [];
-  let stopping: Promise<void> | undefined;
+  let stopped: Promise<void> | undefined;
   const endAll = async (): Promise<void> => {
     for (const end of undo.splice(0).reverse()) await end();
   };
@@ -74,6 +75,7 @@ export async function runWorkers(
     };
     const supervisor = await supervise({
       workers,
+      stopping,
       orders: (worker, life) => ({
         kind,
         config,
@@ -93,7 +95,7 @@ export async function runWorkers(
       relay: relay?.shared(),
       // Whatever ends is started again.
       failed: new Promise(() => {}),
-      stop: () => (stopping ??= endAll()),
+      stop: () => (stopped ??= endAll()),
     };
   } catch (error) {
     await endAll();

@@ -40,10 +40,10 @@ export const serving =
 
     const code = await untilStopped({
       // Loaded here, so that other commands start without the server's weight.
-      start: async () => {
+      start: async (stopping) => {
         const workers = config.workers === "auto" ? availableParallelism() : config.workers;
-        if (workers === 1) return (await import("../app.ts")).run(kind, config, log);
-        return (await import("../appliance.ts")).runWorkers(kind, config, log, workers);
+        if (workers === 1) return (await import("../app.ts")).run(kind, config, log, stopping);
+        return (await import("../appliance.ts")).runWorkers(kind, config, log, stopping, workers);
       },
       ready: ({ host, port, certificate, relay }: Running) => {
         const secure = certificate !== undefined;

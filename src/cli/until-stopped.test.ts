@@ -23,7 +23,10 @@ async function play() {
   const exit = vi.fn();
   const hangUp = vi.fn();
   const life: Life<Stoppable> = {
-    start: () => started.promise,
+    start: (stopping) => {
+      stopping.addEventListener("abort", () => void lines.push('{"msg":"the start is told"}\n'));
+      return started.promise;
+    },
     ready: () => ready.resolve(),
     hangUp,
     stopTimeout: 9_000,
@@ -61,7 +64,25 @@ test("a signal during the start stops as soon as there is something to stop, and
   stopped.resolve();
   expect(await result).toBe(0);
   expect(stop).toHaveBeenCalledOnce();
-  expect(lines.map((line) => JSON.parse(line).msg)).toEqual(["SIGTERM: stopping", "stopped"]);
+  expect(lines.map((line) => JSON.parse(line).msg)).toEqual([
+    "SIGTERM: stopping",
+    "the start is told",
+    "stopped",
+  ]);
+});
+
+test("a start that gives up because of a signal is no failure", async () => {
+  const { started, process, result, lines, exit } = await play();
+  process.emit("SIGTERM", "SIGTERM");
+  started.reject(new Failure("told to stop"));
+  expect(await result).toBe(0);
+  expect(exit).not.toHaveBeenCalled();
+  expect(process.eventNames()).toEqual([]);
+  expect(lines.map((line) => JSON.parse(line).msg)).toEqual([
+    "SIGTERM: stopping",
+    "the start is told",
+    "stopped",
+  ]);
 });
 
 test("a second signal ends the process at once", async () => {

@@ -10,7 +10,8 @@ export interface Stoppable {
 }
 
 export interface Life<R extends Stoppable> {
-  start(): Promise<R>;
+  /** `stopping` tells that nobody wants it any more; it may reject then. */
+  start(stopping: AbortSignal): Promise<R>;
   /** Called once, when visitors can come. */
   ready(running: R): void;
   /** SIGHUP. */
@@ -28,6 +29,8 @@ export interface Life<R extends Stoppable> {
 export async function untilStopped<R extends Stoppable>(life: Life<R>): Promise<0 | 1> {
   const { log, process } = life;
   const end = Promise.withResolvers<0 | 1>();
+  const stopping = new AbortController();
+  let running: R | undefined;
   let ending = false;
 
   const onSignal = (signal: string): void => {
@@ -53,6 +56,7 @@ export async function untilStopped<R extends Stoppable>(life: Life<R>): Promise<
       life.exit(1);
     }, life.stopTimeout).unref();
     end.resolve(code);
+    if (!running) stopping.abort();
   };
 
   const listeners: Record<string, (...args: never[]) => void> = {
@@ -65,8 +69,11 @@ export async function untilStopped<R extends Stoppable>(life: Life<R>): Promise<
   };
   for (const [event, listener] of Object.entries(listeners)) process.on(event, listener as () => void);
   try {
-    const running = await life.start();
-    if (!ending) {
+    running = await life.start(stopping.signal).catch((error: unknown) => {
+      if (!ending) throw error;
+      return undefined;
+    });
+    if (running && !ending) {
       life.ready(running);
       void running.failed.then((error) => {
         // What fails because we stop is no news.
@@ -74,7 +81,7 @@ export async function untilStopped<R extends Stoppable>(life: Life<R>): Promise<
       });
     }
     const code = await end.promise;
-    await running.stop();
+    await running?.stop();
     log.info("stopped");
     return code;
   } finally {

@@ -30,9 +30,9 @@ async function work(): Promise<0 | 1 | 2> {
   const log = (await openLog(config)).child({ worker: share.worker });
   try {
     return await untilStopped({
-      start: async () => {
+      start: async (stopping) => {
         const { run } = await import("../app.ts");
-        return run(kind, config, log, { share, scrape: () => supervised.scrape() });
+        return run(kind, config, log, stopping, { share, scrape: () => supervised.scrape() });
       },
       ready: ({ host, certificate, metrics }) => {
         supervised.metrics = metrics;

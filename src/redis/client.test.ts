@@ -181,6 +181,16 @@ describe("check", () => {
     );
   });
 
+  test("is waited for no longer when told so", async () => {
+    const server = await redis();
+    await server.stop();
+    const stopping = new AbortController();
+    const checked = connect(server.url).check(60_000, stopping.signal);
+    stopping.abort();
+    await expect(checked).rejects.toThrow("Redis is waited for no longer");
+    await expect(connect(server.url).check(60_000, stopping.signal)).rejects.toThrow("no longer");
+  });
+
   test("says that one server is no Cluster", async () => {
     const server = await redis();
     const target = server.url.replace("redis://", "redis+cluster://");

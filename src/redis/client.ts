@@ -17,9 +17,10 @@ export interface RedisConnection {
   readonly ready: boolean;
   /**
    * Resolves once Redis answers and is new enough; rejects with a message for people when it is too old, refuses us,
-   * or has not answered within `timeout` ms. The connection goes on trying all the same.
+   * has not answered within `timeout` ms, or `stopping` tells that nobody waits for it. The connection goes on trying all
+   * the same.
    */
-  check(timeout: number): Promise<void>;
+  check(timeout: number, stopping?: AbortSignal): Promise<void>;
   /** The address by which this machine reaches Redis; undefined over a unix socket or while there is no connection. */
   localAddress(): string | undefined;
   /** Stops trying, and ends the connection once what was sent is answered. */
@@ -94,21 +95,23 @@ export function connectRedis(target: string, events: RedisEvents = {}): RedisCon
     return client;
   };
 
-  const connection = {
+  const connection: { -readonly [Key in keyof RedisConnection]: RedisConnection[Key] } = {
     client: undefined as unknown as RedisClient,
     get ready() {
       return up;
     },
-    async check(timeout: number) {
+    async check(timeout, stopping) {
       await new Promise<void>((resolve, reject) => {
         const finish = (error?: Error): void => {
           clearTimeout(timer);
           watching.delete(look);
+          stopping?.removeEventListener("abort", look);
           if (error) reject(error);
           else resolve();
         };
         const look = (): void => {
-          if (up) finish();
+          if (stopping?.aborted) finish(new Error("Redis is waited for no longer"));
+          else if (up) finish();
           else if (reason.final) finish(new Error(`Redis cannot be used: ${reason.text}`));
         };
         const timer = setTimeout(
@@ -116,6 +119,7 @@ export function connectRedis(target: string, events: RedisEvents = {}): RedisCon
           timeout,
         );
         watching.add(look);
+        stopping?.addEventListener("abort", look);
         look();
       });
       await requireServer(connection.client, address);

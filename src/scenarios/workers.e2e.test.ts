@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -301,6 +301,30 @@ test("join runs workers too: nodes of the cluster like all others", async () => 
   await waiting.next("matched");
   await expectToReach({ id: pair, sides: [waiting, other] });
 });
+
+test.each([1, 2])(
+  "workers=%i: told to stop while it waits for a Redis that does not answer, it ends at once and exits 0",
+  async (workers) => {
+    const silent = createServer();
+    await new Promise<void>((resolve) => void silent.listen(0, "127.0.0.1", resolve));
+    cleanUp.push(() => silent.close());
+    const sockets: Socket[] = [];
+    silent.on("connection", (socket) => void sockets.push(socket.on("error", () => {})));
+    cleanUp.push(() => sockets.forEach((socket) => socket.destroy()));
+    const { port } = silent.address() as AddressInfo;
+    const appliance = new Appliance(
+      [EXECUTABLE],
+      ["join", `--redis=redis://127.0.0.1:${port}`, "--link-port=0", `--workers=${workers}`],
+      { CHATRANDOM_LINK_SECRET: randomBytes(32).toString("hex") },
+    );
+    cleanUp.push(() => appliance.child.kill("SIGKILL"));
+    await vi.waitUntil(() => sockets.length >= workers, { timeout: 30_000 });
+    appliance.child.kill("SIGTERM");
+    expect(await appliance.ended).toEqual([0, null]);
+    expect(appliance.lines.filter(({ level }) => level !== "info")).toEqual([]);
+    expect(appliance.processes.filter((pid) => !isGone(pid))).toEqual([]);
+  },
+);
 
 test("what keeps a worker from starting is one line, and the exit code is its own", async () => {
   const refused = run(

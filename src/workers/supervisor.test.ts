@@ -52,8 +52,10 @@ function play(workers = 2) {
   const logged: object[] = [];
   /** Why the system starts no process, for the next starts. */
   const refusals: Error[] = [];
+  const stopping = new AbortController();
   const supervisor = supervise({
     workers,
+    stopping: stopping.signal,
     clock,
     stopWithin: 7_000,
     orders: (worker, life) => ({
@@ -83,7 +85,7 @@ function play(workers = 2) {
       for (const process of processes) process.say({ type: "alive" });
     }
   };
-  return { clock, processes, logged, refusals, supervisor, up, pass };
+  return { clock, processes, logged, refusals, stopping, supervisor, up, pass };
 }
 
 const shares = (processes: FakeProcess[]) => processes.map((process) => process.last("start")!.orders.share);
@@ -205,6 +207,16 @@ test("stopping tells every worker, waits for all of them, and starts nobody agai
   await settle();
   expect(processes).toHaveLength(2);
   expect(processes.some(({ killed }) => killed)).toBe(false);
+});
+
+test("told to stop before all are up it tells every worker, and waits for them", async () => {
+  const { processes, stopping, supervisor } = play();
+  processes[0]!.say({ type: "up", host: "::" });
+  stopping.abort();
+  expect(processes.map((process) => process.has("stop"))).toEqual([true, true]);
+  for (const process of processes) process.end("exit 0");
+  await expect(supervisor).rejects.toBeInstanceOf(Failure);
+  expect(processes).toHaveLength(2);
 });
 
 test("a worker that does not stop in time is killed", async () => {

@@ -13,6 +13,8 @@ import { BEAT_MS } from "./beat.ts";
 
 export interface SupervisorParts {
   workers: number;
+  /** Tells, before all workers are up, that they are not wanted any more. */
+  stopping: AbortSignal;
   /** Asked before every start; `life` counts the starts of all workers. */
   orders(worker: number, life: number): Orders;
   start(): WorkerProcess;
@@ -52,10 +54,11 @@ interface Life {
 
 /**
  * Resolves when all workers can serve. Once they have, a worker that ends is started again for ever, with growing pauses.
- * @throws Failure when one cannot start in the first place; no process is left then
+ * @throws Failure when one cannot start in the first place, or `stopping` says so; no process is left then
  */
 export async function supervise(parts: SupervisorParts): Promise<Supervisor> {
   const team = new Team(parts);
+  parts.stopping.addEventListener("abort", () => void team.stop());
   try {
     const opened = await Promise.all(Array.from({ length: parts.workers }, (_, worker) => team.hire(worker)));
     return { opened: opened[0]!, stop: () => team.stop() };
@@ -87,7 +90,7 @@ class Team {
   hire(worker: number): Promise<Opened> {
     return new Promise((resolve, reject) => {
       const running = this.#keepRunning(worker, resolve);
-      running.catch(reject);
+      running.then(() => reject(new Failure("told to stop before it was up")), reject);
       this.#running.push(running.catch(() => {}));
     });
   }
