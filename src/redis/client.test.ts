@@ -109,7 +109,7 @@ describe("a connection", () => {
     const write = script("write", "return redis.call('SET', KEYS[1], 'value')");
     await operator.client.call("REPLICAOF", "127.0.0.1", "1");
     await expect(write(connection.client, ["key"], [])).rejects.toThrow("READONLY");
-    await vi.waitFor(() => expect(onDown).toHaveBeenCalled());
+    await vi.waitFor(() => expect(onDown).toHaveBeenCalledWith("it is a replica now and takes no writes"));
     await vi.waitFor(() => operator.client.call("REPLICAOF", "NO", "ONE"), { timeout: 5_000 });
     await vi.waitFor(async () => expect(await write(connection.client, ["key"], [])).toBe("OK"), {
       timeout: 5_000,
@@ -145,6 +145,7 @@ describe("check", () => {
     [["redis_version:7.2.4", "redis_mode:sentinel"], "write redis+sentinel://"],
     [["redis_version:7.2.4", "redis_mode:cluster"], "write redis+cluster://"],
     [["redis_version:7.2.4", "server_mode:cluster"], "write redis+cluster://"],
+    [["redis_version:7.2.4", "role:slave"], "this Redis is a replica and takes no writes: name its master"],
   ])("refuses %j", async (info, problem) => {
     await expect(connect(await saying(...info)).check(5_000)).rejects.toThrow(problem);
   });

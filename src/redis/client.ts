@@ -55,9 +55,9 @@ export function connectRedis(target: string, events: RedisEvents = {}): RedisCon
   };
 
   const open = (): RedisClient => {
-    const client = clientOf(address);
     /** What went wrong since the last attempt to connect began. */
     let trouble: Error | undefined;
+    const client = clientOf(address, (error) => (trouble = error));
     let bySentinels: Error[] = [];
     const fell = (): void => {
       if (!closed) reason = reasonOf(trouble, address);
@@ -154,17 +154,25 @@ const FAIL_FAST: RedisOptions = {
   // A machine that has vanished closes nothing: without this its successor would wait for TCP to give up.
   socketTimeout: 2_500,
   retryStrategy: backoff,
-  // The master was made a replica. Old servers put the word in the middle when it comes out of a script.
-  reconnectOnError: (error) => error.message.includes("READONLY"),
   connectionName: "chatrandom",
   noDelay: true,
 };
 
-function clientOf(address: RedisAddress): RedisClient {
-  if (address.kind === "socket") return new Redis({ ...FAIL_FAST, path: address.path });
+/** `demoted` is told of a master that was made a replica; it is left for whatever is found at its address then. */
+function clientOf(address: RedisAddress, demoted: (error: Error) => void): RedisClient {
+  const common: RedisOptions = {
+    ...FAIL_FAST,
+    reconnectOnError(error) {
+      // Old servers put the word in the middle when it comes out of a script.
+      const isReplica = error.message.includes("READONLY");
+      if (isReplica) demoted(error);
+      return isReplica;
+    },
+  };
+  if (address.kind === "socket") return new Redis({ ...common, path: address.path });
   const { hosts, username, password, tls } = address;
   const reached: RedisOptions = {
-    ...FAIL_FAST,
+    ...common,
     ...(username !== undefined && { username }),
     ...(password !== undefined && { password }),
     ...(tls && { tls: {} }),

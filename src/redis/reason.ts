@@ -28,6 +28,7 @@ export function reasonOf(error: Error | undefined, address: RedisAddress): Reaso
   }
   if (address.kind === "sentinel" && /invalid reply: null|No such master/i.test(message))
     return final(`its Sentinels know no master named ${JSON.stringify(address.name)}`);
+  if (message.includes("READONLY")) return { text: "it is a replica now and takes no writes", final: false };
   if (/cluster support disabled/i.test(message))
     return final("it is no Cluster: write redis:// instead of redis+cluster://");
   if (/DB index is out of range/i.test(message)) return final("it has no database of that number");

@@ -12,8 +12,10 @@ const OLDEST = { Redis: [6, 2], Valkey: [7, 2] } as const;
  */
 export async function requireServer(client: RedisClient, address: RedisAddress): Promise<void> {
   const servers = client instanceof Cluster ? client.nodes("master") : [client];
-  const told = await Promise.all(servers.map((server) => server.info("server").catch(() => "")));
-  for (const info of told) requireInfo(info, address.kind);
+  const told = servers.flatMap((server) =>
+    ["server", "replication"].map((section) => server.info(section).catch(() => "")),
+  );
+  for (const info of await Promise.all(told)) requireInfo(info, address.kind);
 }
 
 function requireInfo(info: string, kind: RedisAddress["kind"]): void {
@@ -39,4 +41,8 @@ function requireInfo(info: string, kind: RedisAddress["kind"]): void {
     throw new Error("this is a Sentinel and no Redis: write redis+sentinel://host:port/name");
   if (mode === "cluster" && kind !== "cluster")
     throw new Error("this Redis is a server of a Cluster: write redis+cluster:// instead of redis://");
+  if (field("role") === "slave" && (kind === "single" || kind === "socket"))
+    throw new Error(
+      "this Redis is a replica and takes no writes: name its master, or its Sentinels with redis+sentinel://",
+    );
 }
