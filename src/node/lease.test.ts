@@ -29,6 +29,7 @@ function lease(more: { renew?: () => Promise<Renewal>; reap?: Matcher["reap"] } 
     counts: () => ({ online: 3, waiting: 1 }),
     onFresh: vi.fn(),
     onOrphan: vi.fn(),
+    onRenewed: vi.fn(),
     onFailed: vi.fn(),
   };
   const link = { setPeers: vi.fn() };

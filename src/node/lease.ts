@@ -22,6 +22,7 @@ export interface LeaseEvents {
   /** The lease had run out, or the store has lost it: it may have lost or given away every session of this node. */
   onFresh(): void;
   onOrphan(node: string, orphan: Orphan): void;
+  onRenewed(): void;
   onFailed(call: string, error: unknown): void;
 }
 
@@ -105,6 +106,7 @@ export class Lease {
       this.total = total;
       await this.#meet(nodes);
       this.#held = true;
+      this.#events.onRenewed();
       if (this.#heldSince !== undefined && heldSince !== this.#heldSince) {
         await this.#parts.registry.announce(); // somebody may have taken our card away, or the store has lost it
         this.#events.onFresh();

@@ -114,6 +114,35 @@ test("T6: status comes at least every 20 s, to who has been welcomed", async () 
   expect(silent.types()).toEqual([]);
 });
 
+test("a store that is there and lets the lease run out is told once, and so is the end of that", async () => {
+  const told: [string, object, string][] = [];
+  const tell = (level: string) => (what: object, message: string) => void told.push([level, what, message]);
+  const log = { debug: () => {}, info: tell("info"), warn: tell("warn"), error: tell("error") };
+  const store = { ready: true };
+  const { clock, matcher } = await start({ log, store });
+  const pass = async (seconds: number) => {
+    for (let n = 0; n < seconds; n += 1) {
+      clock.move(1_000);
+      await settled();
+    }
+  };
+  matcher.renew.mockRejectedValue(new Error("OOM command not allowed"));
+  await pass(4);
+  expect(told).toEqual([]);
+  await pass(4);
+  const refused = "Redis does not do what it is asked for; calls go on, searches wait";
+  expect(told).toEqual([["warn", { reason: "OOM command not allowed" }, refused]]);
+  matcher.renew.mockResolvedValue({ total: { online: 0, waiting: 0 }, nodes: ["n"], dead: [], heldSince: 1 });
+  await pass(1);
+  expect(told[1]).toEqual(["info", {}, "Redis does what it is asked for again"]);
+
+  // The connection tells by itself that the store is away, and why.
+  store.ready = false;
+  matcher.renew.mockRejectedValue(new Error("Connection is closed."));
+  await pass(10);
+  expect(told).toHaveLength(2);
+});
+
 test("S3: nothing is said before the welcome, and what the client said meanwhile is answered after it", async () => {
   const { connect, resumes } = await start();
   const { types } = connect(

@@ -36,6 +36,7 @@ export class Node implements ConnectionOwner, LinkEvents {
   readonly #renewals: Ring<Connection> | undefined;
   #stopSweeping: (() => void) | undefined;
   #stopAsking: (() => void) | undefined;
+  #storeRefuses = false;
   #draining = false;
   #drained: (() => void) | undefined;
 
@@ -58,9 +59,11 @@ export class Node implements ConnectionOwner, LinkEvents {
       counts: () => ({ online: this.#connections.size, waiting: this.#sessions.hub.counts.waiting }),
       onFresh: () => this.#sessions.forgotten(),
       onOrphan: (node, orphan) => this.#sessions.orphaned(node, orphan),
+      onRenewed: () => this.#storeObeys(),
       onFailed: (call, error) => {
         parts.metrics.storeFailed(call);
         parts.log.debug({ err: error, call }, "the store did not answer");
+        if (parts.store.ready && this.#lease.isStale) this.#storeDisobeys(error);
       },
     });
     this.#heartbeats = new Ring(clock, rules.heartbeat, (connections) => {
@@ -151,6 +154,20 @@ export class Node implements ConnectionOwner, LinkEvents {
     this.#renewals?.stop();
     await this.#lease.giveUp();
     this.#sessions.close();
+  }
+
+  /** It is out of memory or of disk, say. That it is away is told by whoever connects to it. */
+  #storeDisobeys(error: unknown): void {
+    if (this.#storeRefuses) return;
+    this.#storeRefuses = true;
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#parts.log.warn({ reason }, "Redis does not do what it is asked for; calls go on, searches wait");
+  }
+
+  #storeObeys(): void {
+    if (!this.#storeRefuses) return;
+    this.#storeRefuses = false;
+    this.#parts.log.info({}, "Redis does what it is asked for again");
   }
 
   /** The numbers that visitors are told: the cluster's of a moment ago, but never less than what is here now. */
