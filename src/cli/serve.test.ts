@@ -4,13 +4,21 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { loadConfig } from "../config/load.ts";
 import { openLog } from "../log.ts";
-import { compareAgain } from "./serve.ts";
+import { compareAgain, inVain } from "./serve.ts";
 
 let directory: string;
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), "chatrandom-serve-"));
 });
 afterAll(() => rmSync(directory, { recursive: true }));
+
+test("serve tells who names a Redis that it is not used", () => {
+  expect(inVain("serve", { redis: "redis://10.0.0.1" })).toEqual([
+    expect.stringMatching(/^redis is for chatrandom join/),
+  ]);
+  expect(inVain("serve", { redis: "" })).toEqual([]);
+  expect(inVain("join", { redis: "redis://10.0.0.1" })).toEqual([]);
+});
 
 test.each([
   ["port = 1", ["info: SIGHUP: the configuration has not changed"]],

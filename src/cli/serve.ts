@@ -3,7 +3,7 @@ import { availableParallelism, networkInterfaces } from "node:os";
 import type { CommandModule } from "yargs";
 import type { Running } from "../app.ts";
 import { type Loaded, loadConfig, type Sources } from "../config/load.ts";
-import { keys } from "../config/options.ts";
+import { type Config, keys } from "../config/options.ts";
 import { Failure } from "../failure.ts";
 import { type Logger, openLog } from "../log.ts";
 import { withoutPassword } from "../redis/address.ts";
@@ -36,7 +36,7 @@ export const serving =
     const loaded = loadConfig(sources);
     const { config, file, warnings } = loaded;
     const log = await openLog(config);
-    for (const warning of warnings) log.warn(warning);
+    for (const warning of [...warnings, ...inVain(kind, config)]) log.warn(warning);
 
     const code = await untilStopped({
       // Loaded here, so that other commands start without the server's weight.
@@ -66,6 +66,12 @@ export const serving =
     });
     ended(code);
   };
+
+/** What is configured and does nothing, one line each. */
+export const inVain = (kind: "serve" | "join", { redis }: Pick<Config, "redis">): string[] =>
+  kind === "serve" && redis !== ""
+    ? ["redis is for chatrandom join: serve has a Redis of its own, and no part in that of others"]
+    : [];
 
 /** SIGHUP asks to read the configuration again. No option changes while serving, so it says which would. */
 export function compareAgain(before: Loaded, sources: Sources, log: Logger): void {
