@@ -3,6 +3,7 @@
  */
 import { CloseCode } from "../protocol/close-codes.ts";
 import type { Holder, Resumed } from "../matching/matcher.ts";
+import { MAX_FRAME_BYTES } from "../protocol/limits.ts";
 import type { ClientMessage, Hello } from "../protocol/messages.ts";
 import { deviceOf, newResumeToken, sessionIdOf } from "../session/resume-token.ts";
 import { isEnding, newSession, restoredSession } from "../session/session.ts";
@@ -12,8 +13,8 @@ import type { NodeParts } from "./contracts.ts";
 import type { Seat } from "./hub.ts";
 import type { Sessions } from "./sessions.ts";
 
-/** Messages of a client that did not wait for its `welcome`, while the store is asked about its session. */
-const MAX_EARLY_MESSAGES = 16;
+/** Of a client that does not wait for its `welcome`, while the store, which may be away, is asked about its session. */
+const MAX_EARLY = { messages: 16, bytes: MAX_FRAME_BYTES };
 const RESUME_RETRY_MS = 500;
 /** After so long without an answer from the store a visitor may have gone to another node and back. */
 const LATE_MS = 250;
@@ -66,7 +67,8 @@ export class Door {
   /** What a client says before it is in waits until it is. */
   early(connection: Connection, message: ClientMessage, raw: Uint8Array): void {
     const early = this.#opening.get(connection);
-    if (early && early.length < MAX_EARLY_MESSAGES) early.push({ message, raw });
+    const bytes = early?.reduce((sum, { raw }) => sum + raw.byteLength, raw.byteLength) ?? 0;
+    if (early && early.length < MAX_EARLY.messages && bytes <= MAX_EARLY.bytes) early.push({ message, raw });
     else connection.refuse(1);
   }
 

@@ -169,6 +169,17 @@ test("a client that talks on before its welcome is kept to a bound", async () =>
   expect(types()).toEqual(["welcome", ...Array<string>(16).fill("pong")]);
 });
 
+test("what a client says before its welcome is kept up to the size of one frame", async () => {
+  const { connect, resumes } = await start();
+  const { types, say } = connect(RESUME);
+  const offer = "x".repeat(30 * 1024);
+  for (let n = 0; n < 4; n += 1) say({ type: "find", mode: "text", offer });
+  expect(types()).toEqual(["error", "error"]);
+  resumes[0]!.resolve(null);
+  await settled();
+  expect(types()).toEqual(["welcome", "waiting"]);
+});
+
 test("S3: a client that is gone before the store has answered leaves its session absent, for the grace", async () => {
   const { clock, connect, matcher, node, resumes } = await start();
   const { drop } = connect(RESUME);
