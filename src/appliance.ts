@@ -18,7 +18,7 @@ import { startWorkerProcess } from "./workers/process.ts";
 import { supervise } from "./workers/supervisor.ts";
 
 /** Beyond the drain; workers that hang end themselves a little earlier. */
-const STOP_MARGIN_MS = 2_000;
+const STOP_MARGIN_MS = 3_500;
 
 /**
  * Runs `workers` nodes of this machine on one port. Throws a `Failure` when they cannot start, or when `stopping` tells

@@ -14,7 +14,7 @@ import { greeting, waysToOpen } from "./greeting.ts";
 import { untilStopped } from "./until-stopped.ts";
 
 /** What a supervisor grants beyond the drain for closing sockets and ending the embedded programs. */
-const STOP_MARGIN_MS = 4_000;
+const STOP_MARGIN_MS = 5_000;
 
 export const serve = (caller: Caller, ended: (code: 0 | 1) => void): CommandModule => ({
   command: "serve",

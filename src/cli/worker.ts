@@ -8,8 +8,8 @@ import { type Found, refuseFlags } from "./flags.ts";
 import { untilStopped } from "./until-stopped.ts";
 import { WrongUse } from "./wrong-use.ts";
 
-/** Beyond the drain; the supervisor waits a little longer. */
-const STOP_MARGIN_MS = 1_500;
+/** Beyond the drain: a visitor who does not answer takes two seconds. The supervisor waits a little longer. */
+const STOP_MARGIN_MS = 3_000;
 
 /** `ended` is told the exit code. */
 export const worker = (ended: (code: 0 | 1 | 2) => void): CommandModule => ({

@@ -1,6 +1,6 @@
 /**
- * Visits every member once a period, a slice every second or, of a long one, less often, so that thousands of connections are not pinged in one
- * turn of the event loop.
+ * Visits every member once a period, a slice every second or, of a long one, less often, so that thousands of
+ * connections are not pinged in one turn of the event loop.
  */
 import type { Clock } from "../clock.ts";
 

@@ -15,7 +15,7 @@ import { startTestRedis } from "../redis/test-server.ts";
 const path = (name: string): string => fileURLToPath(new URL(`../../${name}`, import.meta.url));
 const EXECUTABLE = path("dist/chatrandom");
 /** What untilStopped grants beyond the drain. */
-const STOP_MARGIN_S = 4;
+const STOP_MARGIN_S = 5;
 
 function valuesOf(unit: string): (name: string) => string {
   const lines = readFileSync(path(`scripts/packaging/${unit}`), "utf8").split("\n");

@@ -262,6 +262,15 @@ test.each(["SIGTERM", "SIGINT"] as const)(
   },
 );
 
+test("visitors who do not answer when they are told that it ends do not make it end otherwise", async () => {
+  const appliance = await Appliance.start([EXECUTABLE], ["serve", "--workers=2", "--drain-timeout=0s"]);
+  // On both workers.
+  for (let n = 0; n < 16; n += 1) (await appliance.visitor()).socket.pause();
+  appliance.child.kill("SIGTERM");
+  expect(await appliance.ended).toEqual([0, null]);
+  expect(appliance.lines.filter(({ level }) => level !== "info")).toEqual([]);
+});
+
 test("SIGHUP is the supervisor's: it says what has changed, and no worker ends", async () => {
   const appliance = await Appliance.start([EXECUTABLE], ["serve", "--workers=2"]);
   appliance.child.kill("SIGHUP");
