@@ -110,9 +110,14 @@ export async function run(
       undo.push(() => embedded.stop());
       target = embedded.path;
     }
+    let wasAway = false;
     const redis = connectRedis(target, {
-      onUp: () => log.debug({}, "connected to Redis"),
+      onUp: () => {
+        if (wasAway) log.info({}, "Redis is back");
+        else log.debug({}, "connected to Redis");
+      },
       onDown: (reason) => {
+        wasAway = true;
         if (!ending) log.warn({ reason }, "Redis is away; calls go on, searches wait for it");
       },
     });

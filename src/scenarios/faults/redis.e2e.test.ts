@@ -77,6 +77,10 @@ test.concurrent("Redis killed and started again, empty", async ({ onTestFinished
   await busy.away();
   await store.start();
   await busy.back("Redis killed and started again, empty");
+  for (const { lines } of busy.cluster.nodes) {
+    const told = lines.map(({ msg }) => msg).filter((msg) => msg.startsWith("Redis is "));
+    expect(told).toEqual(["Redis is away; calls go on, searches wait for it", "Redis is back"]);
+  }
 });
 
 test.concurrent("Redis hangs for 5 s", async ({ onTestFinished }) => {
