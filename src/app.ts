@@ -141,6 +141,7 @@ export async function run(
       rules: matchingRules(config),
     });
     if (share?.before !== undefined) await matcher.retire(share.before);
+    if (kind === "serve") await retireEarlierRun(matcher, redisRegistry(redis, PREFIX), share);
     const metrics = createMetrics(() => node.numbers());
     const link =
       kind === "join" || share
@@ -160,7 +161,7 @@ export async function run(
       id,
       matcher,
       link,
-      registry: kind === "serve" && share ? ofThisRun(others.registry, share) : others.registry,
+      registry: others.registry,
       store: redis,
       ice,
       reports: redisReports(redis, PREFIX),
@@ -282,13 +283,21 @@ async function ready(node: Node, stopping: AbortSignal): Promise<void> {
 }
 
 /**
- * The embedded Redis still knows the workers of a run that was killed a moment ago. They are gone: the data directory
- * is ours. Ours have their sockets in one directory, made for this run.
+ * The embedded Redis takes the nodes of a run that was killed a moment ago to live. They are gone, since the data directory
+ * is ours, and nobody may be matched with who waited there. Workers of this run have their sockets in one directory, made
+ * for it, and say so before they can be seen.
  */
-function ofThisRun(registry: Registry, { link }: Share): Registry {
-  const ours = dirname(link.listen);
-  const isOurs = ({ endpoint }: { endpoint: string }) => dirname(endpoint) === ours;
-  return { ...registry, look: async (nodes) => (await registry.look(nodes)).filter(isOurs) };
+async function retireEarlierRun(
+  matcher: RedisMatcher,
+  registry: Registry,
+  share: Share | undefined,
+): Promise<void> {
+  const known = (await matcher.census(0)).nodes.map(({ node }) => node);
+  const cards = share ? await registry.look(known) : [];
+  const ours = cards.filter(({ endpoint }) => dirname(endpoint) === dirname(share!.link.listen));
+  const gone = known.filter((id) => !ours.some(({ node }) => node === id));
+  for (const node of gone) await matcher.retire(node);
+  await registry.remove(gone);
 }
 
 async function openLink(

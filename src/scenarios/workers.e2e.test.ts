@@ -271,6 +271,26 @@ test("visitors who do not answer when they are told that it ends do not make it 
   expect(appliance.lines.filter(({ level }) => level !== "info")).toEqual([]);
 });
 
+test.each([1, 2])(
+  "workers=%i: after a kill -9 and a start at once nobody is matched with who was there before",
+  async (workers) => {
+    const args = ["serve", `--workers=${workers}`];
+    const before = await Appliance.start([EXECUTABLE], args);
+    const gone = await before.visitor();
+    gone.find();
+    await gone.next("waiting");
+    before.child.kill("SIGKILL");
+    await vi.waitUntil(() => before.processes.every(isGone), { timeout: 5_000 });
+
+    const after = await Appliance.start([EXECUTABLE], args);
+    const visitor = await after.visitor();
+    visitor.find();
+    await visitor.next("waiting");
+    const { nodes } = await readStatus({ dataDir: join(folder, "data") });
+    expect(nodes.filter(({ lease }) => lease > 0)).toHaveLength(workers);
+  },
+);
+
 test("SIGHUP is the supervisor's: it says what has changed, and no worker ends", async () => {
   const appliance = await Appliance.start([EXECUTABLE], ["serve", "--workers=2"]);
   appliance.child.kill("SIGHUP");
