@@ -63,6 +63,12 @@ test("a visitor who blocks somebody while that match is being undone has left al
   expect(me.outcome(filed(500)).calls).toMatchObject([{ name: "leave" }]);
 });
 
+test("a visitor who looks on while a match is being undone, and blocks that one then, looks on", () => {
+  const me = claimer("p1").hears({ type: "refused", pair: "p1" }).finds().outcome(filed(500));
+  me.says({ type: "block", pair: "p1" });
+  expect(me.state.name).toBe("waiting");
+});
+
 test("M2: an undone match can be followed by the next one at once", () => {
   const me = claimer()
     .due("confirm")
@@ -260,6 +266,24 @@ test("M8: a claim that ends as soon as it comes may have been over before our ti
   me.hears({ type: "ended", pair: "p1", reason: "left" });
   expect(me.sent).toMatchObject([{ type: "ended", pair: "p1" }]);
   expect(me.calls).toMatchObject([{ name: "leave" }]);
+});
+
+test("M8: a match that its maker undoes after a while gives us our place back, which we do not want any more", () => {
+  const me = answerer().passes(60_000).hears({ type: "ended", pair: "p1", reason: "lost" });
+  expect(me.calls).toMatchObject([{ name: "leave" }]);
+});
+
+test("M8: … nor when we block that pair while it is being undone", () => {
+  const me = answerer().says({ type: "block", pair: "p1" }).answered({ name: "block", blocked: null });
+  expect(me.sent).toMatchObject([{ type: "error", code: "no_such_pair" }]);
+  expect(me.calls).toMatchObject([{ name: "leave" }]);
+});
+
+test("a block that comes too late for a pair of before changes nothing about the search of today", () => {
+  const me = offerer("p0").hears({ type: "ended", pair: "p0", reason: "left" }).finds().outcome(filed(900));
+  me.says({ type: "block", pair: "p0" }).answered({ name: "block", blocked: null });
+  expect(me.state.name).toBe("waiting");
+  expect(me.calls).toEqual([]);
 });
 
 // In a pair

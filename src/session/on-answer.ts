@@ -17,7 +17,7 @@ const TAKEOVER_MS = 1_000;
 const CROWDED_RETRY_S = 10;
 
 export function onAnswer(turn: Turn, answer: Answer): void {
-  const { calling: call, outage } = turn.session;
+  const { calling: call } = turn.session;
   if (call?.name !== answer.name) return;
   const outcome = "outcome" in answer ? answer.outcome : undefined;
   if (outcome?.kind === "fenced") {
@@ -29,16 +29,18 @@ export function onAnswer(turn: Turn, answer: Answer): void {
     turn.timer("takeover", TAKEOVER_MS);
     return;
   }
-  turn.change({ calling: undefined, outage: false });
+  if (turn.session.outage) turn.change({ outage: false, outageEnded: turn.now });
+  turn.change({ calling: undefined });
   if (outcome || answer.name === "restore") turn.change({ vouched: true });
   const left = leftBy(answer);
   if (left) {
     turn.isOver(left.pair);
     turn.tellEnded(left, endReason(call));
   }
-  // The store may know nothing of it, and its other side hears of it all the same; during an outage it has heard.
+  // The store may know nothing of it, and its other side hears of it all the same: also if it has heard during an outage,
+  // when the store would still have told it that the pair goes on.
   const over = overBy(call);
-  if (over && over.pair !== left?.pair && !outage) turn.tellEnded(over, endReason(call));
+  if (over && over.pair !== left?.pair) turn.tellEnded(over, endReason(call));
   if (outcome && outcome.kind !== "superseded") onOutcome(turn, outcome);
   else if (answer.name === "block" && answer.blocked !== "superseded") onBlocked(turn, call, answer.blocked);
   else if (answer.name === "restore") onRestored(turn, call, answer);
@@ -72,8 +74,7 @@ function onOutcome(turn: Turn, outcome: Exclude<Outcome, { kind: "fenced" | "sup
   } else if (outcome.kind === "waiting" || outcome.kind === "crowded") {
     turn.reconcile(); // filed before the claim that made our pair, or after its end?
   } else if (outcome.match.pair !== state.match.pair) {
-    turn.ended(state.match, "lost");
-    turn.call({ name: "leave", reason: "left" });
+    refuted(turn, state);
   }
 }
 
@@ -88,9 +89,7 @@ function matched(turn: Turn, state: Waiting, match: Match): void {
   } else if (match.mode !== wish.mode) {
     turn.undoing(state, { pair, partner });
   } else {
-    turn.cancel("retry");
-    turn.dropQueued("find", "undo");
-    turn.become({ name: "paired", match, confirmed: false, wish, since });
+    turn.pairUp({ name: "paired", match, confirmed: false, wish, since });
     turn.sayMatched(match, match.role === "offerer" ? { offerUsed: offer !== undefined } : {});
     turn.timer("confirm", CONFIRM_TIMEOUT_MS);
     turn.tell(partner, {
@@ -155,6 +154,9 @@ function onBlocked(turn: Turn, call: Call, blocked: { left?: Left; partnerDevice
       message: "that pair is over for too long",
       field: "pair",
     });
+    // Undone before we blocked it: the place that this gave us back is not wanted any more.
+    if (call.over && turn.session.state.name === "idle" && !isLeaving(turn.session))
+      turn.call({ name: "leave", reason: "left" });
   } else if (call.report) {
     const { partnerDevice } = blocked;
     turn.effects.push({ do: "report", pair: call.pair, ...call.report, partnerDevice });
@@ -181,11 +183,17 @@ function onRestored(
     const partner = { ...ours.match.partner, ...(partnerNode !== undefined && { node: partnerNode }) };
     turn.become({ ...ours, alone, match: { ...ours.match, partner } });
     if (alone) turn.timer("alone", turn.rules.grace);
+  } else if (call.match && state.name === "idle" && !isLeaving(turn.session)) {
+    turn.call({ name: "leave", reason: "left" }); // it has ended while the store was told of it
   }
 }
 
-/** The store knows our pair to be over. Whatever else it believes of us, a ticket, another pair, is to go as well. */
+/**
+ * The store knows our pair to be over. Whatever else it believes of us, a ticket, another pair, is to go as well; and the
+ * other side, which may not know it either, hears it from us.
+ */
 function refuted(turn: Turn, state: Paired | undefined): void {
   if (state) turn.ended(state.match, "lost");
-  if (turn.session.state.name === "idle") turn.call({ name: "leave", reason: "left" });
+  const over = state && { pair: state.match.pair, partner: state.match.partner };
+  if (turn.session.state.name === "idle") turn.call({ name: "leave", reason: "lost", over });
 }

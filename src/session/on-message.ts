@@ -71,8 +71,8 @@ function find(turn: Turn, wish: Wish, { offer, again }: Find): void {
     ...(offer === undefined ? {} : { offer }),
   } as const;
   if (state.name === "waiting") {
-    const { since, relaxed, claimedIn, undone } = state;
-    turn.become({ ...waiting, since, relaxed, claimedIn, undone });
+    const { since, relaxed, claimedIn } = state;
+    turn.become({ ...waiting, since, relaxed, claimedIn });
     turn.call({ name: "find", find: { wish, since: state.since } });
   } else if (state.name === "paired") {
     const over = turn.pairIsOver(state.match);

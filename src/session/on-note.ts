@@ -22,7 +22,7 @@ export function onNote(turn: Turn, from: Partner, note: Note): void {
 
 /** M2: another session has claimed this one. We take it only if our visitor is here and still waits for this. */
 function claimed(turn: Turn, match: Match, offer: string | undefined): void {
-  const { state, connected, past } = turn.session;
+  const { state, connected, past, outageEnded } = turn.session;
   if (state.name === "paired" && state.match.pair === match.pair) {
     confirm(turn, state, match.partner);
     turn.tell(match.partner, { type: "confirmed", pair: match.pair });
@@ -34,11 +34,11 @@ function claimed(turn: Turn, match: Match, offer: string | undefined): void {
     !isLeaving(turn.session)
   ) {
     turn.tell(match.partner, { type: "confirmed", pair: match.pair });
-    turn.cancel("retry");
-    turn.dropQueued("find", "undo");
     const { wish, since } = state;
-    turn.become({ name: "paired", match, confirmed: true, wish, since, claimedAt: turn.now });
+    turn.pairUp({ name: "paired", match, confirmed: true, wish, since, claimedAt: turn.now });
     turn.sayMatched(match, offer === undefined ? {} : { offer });
+    // A leave of ours whose answer was lost may have ended it already.
+    if (outageEnded !== undefined && turn.now - outageEnded < LATE_CLAIM_MS) turn.reconcile();
   } else {
     turn.isOver(match.pair);
     turn.tell(match.partner, { type: "refused", pair: match.pair });
@@ -62,9 +62,12 @@ function ofOurPair(turn: Turn, state: Paired, from: Partner, note: Note): void {
       // Not from where the other side lives: perhaps a node that has not heard that it lives elsewhere now.
       else if (from.node !== state.match.partner.node) turn.reconcile();
       else {
-        const late = state.claimedAt !== undefined && turn.now - state.claimedAt < LATE_CLAIM_MS;
+        const { claimedAt, alone } = state;
+        const late = claimedAt !== undefined && turn.now - claimedAt < LATE_CLAIM_MS;
         turn.ended(state.match, note.reason);
-        if (late) turn.call({ name: "leave", reason: "left" });
+        // Who undoes a match gives us our place back, which we do not want any more; and a store that does not know the
+        // other side believes us in the pair still.
+        if (late || alone || note.reason === "lost") turn.call({ name: "leave", reason: "left" });
       }
       break;
     case "matched":

@@ -58,6 +58,8 @@ export interface Session {
   readonly counted: readonly string[];
   /** Whether the store has failed to answer the call under way, so that one outage is one message. */
   readonly outage: boolean;
+  /** When the store last answered after an outage. What came of the attempts before, it did not say. */
+  readonly outageEnded?: number;
 }
 
 /** Times that are the operator's, in ms. */

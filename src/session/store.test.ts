@@ -93,7 +93,21 @@ test("a leave whose answer was lost still tells the other side", () => {
   expect(me.notes).toEqual([{ type: "ended", pair: "p1", reason: "left" }]);
 });
 
+test("a claim that comes just after an outage may be one that a leave of ours, whose answer was lost, has ended", () => {
+  const me = waiting().says({ type: "leave" }).unanswered().finds();
+  me.due("store").answered({ name: "leave" }).outcome(filed(900)).claimed("p1");
+  expect(me.sent).toMatchObject([{ type: "matched", pair: "p1" }]);
+  expect(me.calls).toMatchObject([{ name: "restore", match: { pair: "p1" } }]);
+  expect(me.answered({ name: "restore", restored: "held" }).state.name).toBe("paired");
+});
+
 // A store that has lost what it knew
+
+test("a match of whose ticket such a store was still to be told is told to it instead", () => {
+  const me = idle().finds().event({ type: "forgotten" }).outcome(matched("p1"));
+  expect(me.state.name).toBe("paired");
+  expect(me.calls).toMatchObject([{ name: "restore", match: { pair: "p1" } }]);
+});
 
 test.each([
   ["Next", "next", (me: Play) => me.finds().outcome(filed(900))],
@@ -122,6 +136,18 @@ test("a pair of whose other side such a store has not heard within its grace is 
   expect(me.calls).toMatchObject([{ name: "leave" }]);
 });
 
+test("a pair that ends before such a store has heard of its other side is taken out of it", () => {
+  const me = answerer().passes(60_000).event({ type: "forgotten" });
+  me.answered({ name: "restore", restored: "alone" }).hears({ type: "ended", pair: "p1", reason: "next" });
+  expect(me.calls).toMatchObject([{ name: "leave" }]);
+});
+
+test("… also when it ends while such a store is told of it", () => {
+  const me = answerer().passes(60_000).event({ type: "forgotten" });
+  me.hears({ type: "ended", pair: "p1", reason: "next" }).answered({ name: "restore", restored: "alone" });
+  expect(me.calls).toMatchObject([{ name: "leave" }]);
+});
+
 test("a pair whose other side came back to such a store goes on", () => {
   const me = answerer().event({ type: "forgotten" }).answered({ name: "restore", restored: "alone" });
   expect(me.due("alone").answered({ name: "restore", restored: "held" }).sent).toEqual([]);
@@ -146,6 +172,9 @@ test("a pair that the store knows to be over ends, and with it whatever else it 
   const me = answerer().event({ type: "forgotten" }).answered({ name: "restore", restored: "over" });
   expect(me.sent).toMatchObject([{ type: "ended", pair: "p1", reason: "lost" }]);
   expect(me.calls).toMatchObject([{ name: "leave" }]);
+  // Such a store may have told nobody: the other side would stay in the pair for ever.
+  me.answered({ name: "leave" });
+  expect(me.told).toEqual([{ partner: STRANGER, note: { type: "ended", pair: "p1", reason: "lost" } }]);
 });
 
 // A lease that ran out

@@ -34,6 +34,15 @@ export class Turn {
     this.change({ state });
   }
 
+  /** A pair is made. What is still to be asked for its ticket is pointless; but it may be that the store has lost us. */
+  pairUp(state: Paired): void {
+    const doubt = this.session.queued.some(({ name }) => name === "find");
+    this.cancel("retry");
+    this.dropQueued("find", "undo");
+    this.become(state);
+    if (doubt) this.reconcile();
+  }
+
   // The pair ends
 
   /** The pair has ended, and not by our visitor's doing. */
