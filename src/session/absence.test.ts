@@ -121,6 +121,13 @@ test("the end of the pair is said by the next welcome when nobody was there to h
 
 // The end of the grace
 
+test("S4: a pair that the store says is over just when the grace ends does not keep the session", () => {
+  const me = answerer().event({ type: "forgotten" }).detaches().due("grace");
+  me.answered({ name: "restore", restored: "over" });
+  expect(me.calls).toMatchObject([{ name: "end" }]);
+  expect(me.answered({ name: "end" }).did("forget")).toBe(true);
+});
+
 test.each([
   ["idle", () => idle(), []],
   ["waiting", () => waiting(), []],

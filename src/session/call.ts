@@ -43,7 +43,9 @@ export function enqueue(queued: readonly Call[], call: Call): readonly Call[] {
     case "end": {
       const over = call.over ?? queued.map(overBy).findLast((left) => left !== undefined);
       const still = queued.filter(({ name }) => name === "open" || name === "block" || name === "restore");
-      return [...still, { ...call, over }];
+      // Who leaves when their grace is over is gone all the same.
+      const end = queued.some(({ name }) => name === "end");
+      return [...still, end ? { name: "end", over } : { ...call, over }];
     }
     case "find":
     case "absent":
