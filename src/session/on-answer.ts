@@ -60,10 +60,17 @@ export function onUnanswered(turn: Turn): void {
 }
 
 function onOutcome(turn: Turn, outcome: Exclude<Outcome, { kind: "fenced" | "superseded" }>): void {
-  const { state, queued } = turn.session;
+  const { state, queued, past } = turn.session;
   if (isLeaving(turn.session)) return; // the call behind this one ends whatever came of it
   if (state.name === "waiting") {
     if (outcome.kind === "matched") matched(turn, state, outcome.match);
+    // Our own claim, made by an attempt whose answer was lost: nobody else would tell of it.
+    else if (
+      outcome.kind === "claimed" &&
+      outcome.match.role === "offerer" &&
+      !past.includes(outcome.match.pair)
+    )
+      matched(turn, state, outcome.match);
     else if (queued.some(({ name }) => name === "find")) return; // the answer to that one counts
     else if (outcome.kind === "waiting") filed(turn, state, outcome);
     else if (outcome.kind === "crowded") crowded(turn);

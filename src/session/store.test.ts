@@ -2,9 +2,9 @@
 import { expect, test } from "vitest";
 import {
   answerer,
-  claimed,
   filed,
   idle,
+  match,
   matched,
   offerer,
   Play,
@@ -81,10 +81,21 @@ test("a visitor who gives up during an outage is idle, and the store hears it wh
   expect(me.calls).toMatchObject([{ name: "leave" }]);
 });
 
-test("M2: a find whose answer was lost is asked again, and what it has claimed meanwhile is undone in two seconds", () => {
-  const me = idle().finds().unanswered().due("store").outcome(claimed("p1"));
+test("M2: a find whose answer was lost is asked again, and what it has claimed is a match like any other", () => {
+  const me = idle().finds(TEXT, "my offer").unanswered();
+  me.due("store").outcome({ kind: "claimed", match: match("p1", { role: "offerer" }) });
+  expect(me.sent).toMatchObject([{ type: "matched", pair: "p1", role: "offerer", offerUsed: true }]);
+  expect(me.told).toMatchObject([
+    { partner: STRANGER, note: { type: "matched", pair: "p1", role: "answerer", offer: "my offer" } },
+  ]);
+  expect(me.timers.get("confirm")).toBe(me.now + 2_000);
+});
+
+test("M2: … unless it is known to be over by then: undone", () => {
+  const me = idle().finds().unanswered().hears({ type: "ended", pair: "p1", reason: "lost" });
+  me.due("store").outcome({ kind: "claimed", match: match("p1", { role: "offerer" }) });
   expect(me.sent).toEqual([]);
-  me.due("retry").outcome(claimed("p1"));
+  me.outcome({ kind: "claimed", match: match("p1", { role: "offerer" }) });
   expect(me.calls).toMatchObject([{ name: "undo", pair: "p1" }]);
 });
 
