@@ -33,6 +33,14 @@ export interface ModelOptions {
   mostPlaces?: number;
 }
 
+/** `again`: the chosen one is a recent partner, who gave way (M4). */
+interface Choice {
+  chosen?: Session;
+  again?: boolean;
+  passed: PassedOver;
+  apartFor: number;
+}
+
 const HEAL = 30_000;
 const HEAL_EACH = 4_000;
 const UNREACHABLE = 1_000;
@@ -127,12 +135,14 @@ export class ModelMatcher implements Matcher {
     const { givesIn, ...insists } = insistence(me.ticket, waited, this.#rules);
     me.ticket.insists = insists;
 
-    const { chosen, passed, apartFor } = this.#choose(me, avoid);
+    const { chosen, again, passed, apartFor } = this.#choose(me, avoid);
+    const gaveWay = relaxed(me.ticket);
     if (chosen) {
       const partnerWaited = now - chosen.ticket!.since;
-      return { kind: "matched", match: this.#claim(me, chosen), waited, partnerWaited, ...left, passed };
+      if (again) gaveWay.push("recent");
+      const match = this.#claim(me, chosen);
+      return { kind: "matched", match, waited, partnerWaited, relaxed: gaveWay, ...left, passed };
     }
-    const gaveWay = relaxed(me.ticket);
     const { recentAfter, recentFor } = this.#rules;
     if (waited >= recentAfter && this.#recents.newest(me.device) + recentFor > now) gaveWay.push("recent");
     const recentIn = waited < recentAfter ? recentAfter - waited : Infinity;
@@ -157,7 +167,7 @@ export class ModelMatcher implements Matcher {
   }
 
   /** M3–M5: who is to be taken, why others before were not, and for how long yet the first of those may not be. */
-  #choose(me: Session, avoid: readonly string[]): { chosen?: Session; passed: PassedOver; apartFor: number } {
+  #choose(me: Session, avoid: readonly string[]): Choice {
     const [now, { recentAfter, recentFor }] = [this.#now, this.#rules];
     const passed = { device: 0, blocked: 0, recent: 0, gone: 0, unreachable: 0 };
     let apartFor = Infinity;
@@ -187,7 +197,7 @@ export class ModelMatcher implements Matcher {
       }
     }
     if (relented) passed.recent--;
-    return { chosen: relented, passed, apartFor };
+    return { chosen: relented, again: true, passed, apartFor };
   }
 
   /** M5, M6: whose preferences allow it, in the order in which they are to be taken. */

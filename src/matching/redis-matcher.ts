@@ -234,7 +234,7 @@ type CensusReply = [
 type FindReply =
   | ["fenced" | "superseded" | "crowded"]
   | ["claimed", MatchReply]
-  | ["matched", waited: number, partnerWaited: number, MatchReply, LeftReply, PassedReply]
+  | ["matched", waited: number, partnerWaited: number, MatchReply, relaxed: number, LeftReply, PassedReply]
   | ["waiting", since: number, retryIn: number, relaxed: number, LeftReply, PassedReply];
 type StateReply =
   | ["idle"]
@@ -245,8 +245,9 @@ type ResumeReply = [epoch: number, device: string, previousNode: string, ...Stat
 function readOutcome(reply: FindReply): Outcome {
   switch (reply[0]) {
     case "matched": {
-      const [kind, waited, partnerWaited, match, left, passed] = reply;
-      return { kind, match: readMatch(match), waited, partnerWaited, ...readRest(left, passed) };
+      const [kind, waited, partnerWaited, match, gave, left, passed] = reply;
+      const relaxed = readRelaxed(gave);
+      return { kind, match: readMatch(match), waited, partnerWaited, relaxed, ...readRest(left, passed) };
     }
     case "waiting": {
       const [kind, since, retryIn, relaxed, left, passed] = reply;

@@ -51,6 +51,7 @@ describe("M4: recent partners", () => {
     const again = matched(await ben(pool).find());
     expect(again.match.partner.session).toBe("anna");
     expect(again.passed.recent).toBe(0);
+    expect(again.relaxed).toEqual(["recent"]);
   });
 
   test("M4: by device, so that a reload does not lift it", async () => {
@@ -106,6 +107,17 @@ describe("M6: preferences give way", () => {
       relaxed: ["interests", "languages"],
       retryIn: 30_000,
     });
+  });
+
+  test("M6: a match says what had given way for the one who asked", async () => {
+    const pool = await store.pool();
+    const wished = { interests: ["go"], languages: ["en"] };
+    await anna(pool).find(wished);
+    await ben(pool).find({ languages: ["en"] });
+    pool.now += 5_000;
+    expect(matched(await anna(pool).find(wished)).relaxed).toEqual(["interests"]);
+    waiting(await carl(pool).find());
+    expect(matched(await visitor(pool.matcher, "dora").find()).relaxed).toEqual([]);
   });
 
   test("M6: never with `strict`", async () => {

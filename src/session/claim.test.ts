@@ -1,5 +1,6 @@
 /** What a session does about being matched: both sides are told, or the match is undone. */
 import { expect, test } from "vitest";
+import type { Outcome } from "./match.ts";
 import {
   answerer,
   claimed,
@@ -98,6 +99,7 @@ test("a confirmation that comes after the undoing is too late", () => {
 
 test("M2: a match for a visitor who is not there any more is taken back, and the ticket stays away", () => {
   const me = idle().finds().detaches().outcome(matched("p1"));
+  expect(me.effects).toContainEqual({ do: "count", what: "undone" });
   expect(me.notes).toContainEqual({ type: "refused", pair: "p1" });
   expect(me.state.name).toBe("waiting");
   expect(me.calls).toMatchObject([{ name: "absent" }]);
@@ -105,11 +107,23 @@ test("M2: a match for a visitor who is not there any more is taken back, and the
 
 test("M5: a match of the mode that the visitor wants no more is taken back", () => {
   const me = idle().finds(TEXT).finds(VIDEO).outcome(matched("p1"));
+  expect(me.effects).toContainEqual({ do: "count", what: "undone" });
   expect(me.sent).toEqual([]);
   expect(me.state).toMatchObject({ name: "waiting", wish: VIDEO });
   expect(me.calls).toMatchObject([{ name: "undo", pair: "p1", find: { wish: VIDEO } }]);
   me.outcome(filed(500));
   expect(me.notes).toEqual([{ type: "ended", pair: "p1", reason: "lost" }]);
+});
+
+test("M6: what gave way is counted once, also when the same answer brings the match", () => {
+  const gaveWay = (what: string) => ({ do: "gaveWay", what });
+  const me = waiting()
+    .due("retry")
+    .outcome(filed(500, { relaxed: ["interests"] }));
+  expect(me.effects).toContainEqual(gaveWay("interests"));
+  me.due("retry").outcome({ ...matched("p1"), relaxed: ["interests", "languages"] } as Outcome);
+  expect(me.effects).toContainEqual(gaveWay("languages"));
+  expect(me.effects).not.toContainEqual(gaveWay("interests"));
 });
 
 // Being claimed

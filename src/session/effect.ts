@@ -29,6 +29,6 @@ export type Effect =
       readonly partnerDevice: string;
     }
   | { readonly do: "quality"; readonly quality: Quality }
-  | { readonly do: "count"; readonly what: "undone" | "refused" | "heldDropped" }
+  | { readonly do: "count"; readonly what: "undone" | "heldDropped" }
   /** The session is over; the node forgets it. */
   | { readonly do: "forget" };

@@ -19,7 +19,7 @@ import { isEnding, newSession } from "./session.ts";
 import type { Session } from "./session.ts";
 import { step } from "./step.ts";
 
-const RUNS = Number(process.env.CHATRANDOM_SESSION_RUNS ?? 1_500);
+const RUNS = Number(process.env.CHATRANDOM_SESSION_RUNS ?? 1_000);
 const NODES = ["n1", "n2"] as const;
 /** The last two are windows of one device. */
 const VISITORS = 5;

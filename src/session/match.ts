@@ -51,8 +51,19 @@ export interface PassedOver {
 }
 
 export type Outcome =
-  /** This call claimed a partner. The partner's node has to be told, or the match undone. `waited` is in ms. */
-  | { kind: "matched"; match: Match; waited: number; partnerWaited: number; left?: Left; passed: PassedOver }
+  /**
+   * This call claimed a partner. The partner's node has to be told, or the match undone. `waited` is in ms; `relaxed` is
+   * what had given way for the one who asked, "recent" when they meet again.
+   */
+  | {
+      kind: "matched";
+      match: Match;
+      waited: number;
+      partnerWaited: number;
+      relaxed: Relaxation[];
+      left?: Left;
+      passed: PassedOver;
+    }
   /** The ticket is filed. Ask again (`find` with the same wish) after `retryIn` ms: something gives way then. */
   | {
       kind: "waiting";

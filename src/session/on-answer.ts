@@ -63,7 +63,10 @@ function onOutcome(turn: Turn, outcome: Exclude<Outcome, { kind: "fenced" | "sup
   const { state, queued, past } = turn.session;
   if (isLeaving(turn.session)) return; // the call behind this one ends whatever came of it
   if (state.name === "waiting") {
-    if (outcome.kind === "matched") matched(turn, state, outcome.match);
+    if (outcome.kind === "matched") {
+      gaveWay(turn, state, outcome.relaxed);
+      matched(turn, state, outcome.match);
+    }
     // Our own claim, made by an attempt whose answer was lost: nobody else would tell of it.
     else if (
       outcome.kind === "claimed" &&
@@ -86,15 +89,17 @@ function onOutcome(turn: Turn, outcome: Exclude<Outcome, { kind: "fenced" | "sup
 }
 
 function matched(turn: Turn, state: Waiting, match: Match): void {
+  const { connected, past } = turn.session;
   const { offer, wish, since } = state;
   const { pair, partner } = match;
-  if (turn.session.past.includes(pair)) {
-    turn.askAgain(state);
-  } else if (!turn.session.connected) {
-    turn.isOver(pair);
-    turn.tell(partner, { type: "refused", pair });
-  } else if (match.mode !== wish.mode) {
-    turn.undoing(state, { pair, partner });
+  if (past.includes(pair) || !connected || match.mode !== wish.mode) {
+    turn.effects.push({ do: "count", what: "undone" });
+    if (past.includes(pair)) turn.askAgain(state);
+    else if (connected) turn.undoing(state, { pair, partner });
+    else {
+      turn.isOver(pair);
+      turn.tell(partner, { type: "refused", pair });
+    }
   } else {
     turn.pairUp({ name: "paired", match, confirmed: false, wish, since });
     turn.sayMatched(match, match.role === "offerer" ? { offerUsed: offer !== undefined } : {});
@@ -116,12 +121,14 @@ function filed(
   const { offer: _stale, claimedIn: _settled, undone: _known, ...ticketed } = state;
   const { connected } = turn.session;
   turn.become({ ...ticketed, since, relaxed, told: connected });
-  for (const what of relaxed) {
-    if (!state.relaxed.includes(what)) turn.effects.push({ do: "gaveWay", what });
-  }
+  gaveWay(turn, state, relaxed);
   if (!connected) return;
   turn.timer("retry", retryIn);
   if (news) turn.effects.push({ do: "waiting", since, relaxed });
+}
+
+function gaveWay(turn: Turn, { relaxed: before }: Waiting, relaxed: readonly Relaxation[]): void {
+  for (const what of relaxed) if (!before.includes(what)) turn.effects.push({ do: "gaveWay", what });
 }
 
 /** T7: the search is over before it began. */

@@ -30,6 +30,7 @@ export const matched = (pair: string, more: Partial<Match> = {}, left?: string):
   match: match(pair, more),
   waited: 0,
   partnerWaited: 0,
+  relaxed: [],
   passed: NOBODY_PASSED,
   ...(left && { left: { pair: left, partner: STRANGER } }),
 });

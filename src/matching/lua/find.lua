@@ -14,7 +14,7 @@
 -- Returns one of
 --   fenced | superseded | crowded
 --   claimed  match
---   matched  waited partnerWaited match left passed
+--   matched  waited partnerWaited match relaxed left passed
 --   waiting  since retryIn relaxed left passed
 -- where match is as of matchOf, left { pair, partner, node } or {}, passed { device, blocked, recent, gone, unreachable } and
 -- relaxed the sum of 1 (interests), 2 (languages), 4 (recent)
@@ -96,6 +96,10 @@ local interestsGave, languagesGave = gave(interests, tonumber(ARGV[15])), gave(l
 local recentGave = waited >= recentAfter
 if not recentGave then retryIn = math.min(retryIn, recentAfter - waited) end
 local filed = (interestsGave and 1 or 0) + (languagesGave and 2 or 0)
+
+local relaxed = 0
+if #interests > 0 and interestsGave then relaxed = relaxed + 1 end
+if #languages > 0 and languagesGave then relaxed = relaxed + 2 end
 
 local keys, interest, spoken = lists(mode, interests, languages, filed)
 
@@ -218,7 +222,7 @@ while true do
   end
 end
 if not chosen and fallback then
-  chosen, theirs, recent = fallback, fallbackRecord, recent - 1
+  chosen, theirs, recent, relaxed = fallback, fallbackRecord, recent - 1, relaxed + 4
 end
 
 if chosen then
@@ -239,7 +243,7 @@ if chosen then
   mine.mode, mine.interests, mine.languages, mine.strict = mode, interests, languages, strict
   place(session, mine, since)
   write(session, mine)
-  return { 'matched', waited, now - theirs.since, matchOf(mine, theirs), left, { sameDevice, blocked, recent, gone, unreachable } }
+  return { 'matched', waited, now - theirs.since, matchOf(mine, theirs), relaxed, left, { sameDevice, blocked, recent, gone, unreachable } }
 end
 
 retryIn = math.min(retryIn, HEAL + HEAL_EACH * (sameDevice + blocked + recent))
@@ -255,9 +259,6 @@ if not sameWish or mine.filed ~= filed then
   write(session, mine)
 end
 
-local relaxed = 0
-if #interests > 0 and interestsGave then relaxed = relaxed + 1 end
-if #languages > 0 and languagesGave then relaxed = relaxed + 2 end
 if recentGave then
   -- The newest of them ends last.
   local newest = call('ZRANGE', myRecents, -1, -1, 'WITHSCORES')[2]
