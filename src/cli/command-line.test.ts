@@ -90,6 +90,22 @@ test("serve --help shows every flag with its default, and no secret", async () =
   expect(stdout).not.toContain("ice-credential");
 });
 
+test.each([
+  [["help"], []],
+  [
+    ["help", "status"],
+    ["status", "--help"],
+  ],
+  [
+    ["help", "config", "show"],
+    ["config", "show", "--help"],
+  ],
+])("%j is the help of the command %j", async (asked, same) => {
+  const { code, stdout } = await chatrandom(asked);
+  expect(code).toBe(0);
+  expect(stdout).toBe((await chatrandom(same)).stdout);
+});
+
 test("version", async () => {
   expect((await chatrandom(["version"])).stdout).toBe(
     `chatrandom ${VERSION} (${process.platform} ${process.arch}, Node.js ${process.versions.node})\n`,
@@ -173,20 +189,29 @@ describe("completion", () => {
   test("knows commands, flags and their values", async () => {
     expect(await words("")).toEqual(["serve", "join", "status", "doctor", "config", "version", "completion"]);
     expect(await words("config", "")).toEqual(["show", "check", "example"]);
+    expect(await words("completion", "")).toEqual(expect.arrayContaining(["bash", "zsh", "fish"]));
     expect(await words("serve", "--po")).toContain("--port");
     expect(await words("serve", "--log-level", "")).toEqual(expect.arrayContaining(["debug", "info"]));
   });
 
   test("works in bash, even when the login shell is another", async () => {
     const script = `eval "$(chatrandom completion bash)"
-      COMP_WORDS=(chatrandom serve --drain); COMP_CWORD=2; _chatrandom; echo "\${COMPREPLY[*]}"`;
+      COMP_WORDS=(chatrandom serve --drain); COMP_CWORD=2; _chatrandom chatrandom; echo "\${COMPREPLY[*]}"`;
     expect(await bash(script, { SHELL: "/bin/zsh" })).toBe("--drain-timeout\n");
+  });
+
+  test.each(["./chatrandom", "~/chatrandom"])("asks the program that is typed: %s", async (typed) => {
+    const file = join(directory, "chatrandom");
+    writeFileSync(file, `#!/bin/sh\nexec "${process.execPath}" "${MAIN}" "$@"\n`, { mode: 0o755 });
+    const script = `eval "$(chatrandom completion bash)"; unset -f chatrandom
+      COMP_WORDS=('${typed}' stat); COMP_CWORD=1; _chatrandom '${typed}'; echo "\${COMPREPLY[*]}"`;
+    expect(await bash(script, { HOME: directory })).toBe("status\n");
   });
 
   test("has a script for each shell, the one of SHELL by itself", async () => {
     expect((await chatrandom(["completion", "zsh"])).stdout).toMatch(/^#compdef chatrandom/);
     expect((await chatrandom(["completion"], { SHELL: "/usr/bin/fish" })).stdout).toMatch(
-      /^complete -c chatrandom/,
+      /^complete -c chatrandom/m,
     );
   });
 });

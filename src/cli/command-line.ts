@@ -31,7 +31,10 @@ export async function runCommandLine(args: readonly string[], caller: Caller): P
   const names = commands.map(({ command }) => String(command).split(" ", 1)[0]!);
   const hidden = [worker((ended) => (code = ended))];
   try {
-    await parser([...commands, ...hidden], names).parseAsync([...args], {}, (_error, _argv, output) => {
+    const [first, ...others] = args;
+    // yargs knows the word only when it stands alone.
+    const asked = first === "help" ? [...others, "--help"] : [...args];
+    await parser([...commands, ...hidden], names).parseAsync(asked, {}, (_error, _argv, output) => {
       if (output !== "") caller.out(`${output}\n`);
     });
     return code;
