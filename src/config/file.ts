@@ -47,7 +47,14 @@ export function* entriesOf(file: ConfigFile): Generator<Given & { place: string 
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
     const reason = error.message.replace("Invalid TOML document: ", "").split("\n", 1)[0]!;
-    yield { place: `${file.name}:${error.line}:${error.column}`, problem: `not valid TOML: ${reason}` };
+    // The usual slip: host = localhost, drain_timeout = 5s.
+    const hint = /^(invalid value|illegal character in numeric)/.test(reason)
+      ? ". All but numbers, true, false and lists needs quotes"
+      : "";
+    yield {
+      place: `${file.name}:${error.line}:${error.column}`,
+      problem: `not valid TOML: ${reason}${hint}`,
+    };
     return;
   }
   const lineOf = keyLines(file.text);

@@ -240,6 +240,7 @@ describe("what is wrong", () => {
       "config.toml:1: unknown key __proto__.log_level. Did you mean log_level? It belongs in no section, so above the first",
     ],
     ["port = 1979-05-27", "config.toml:1: port is 1979-05-27, but must be a whole number from 0 to 65535"],
+    ["session.max = nan", "config.toml:1: session.max is NaN, but must be a whole number from 1 to 1000000"],
     ["port = 8080.5", "config.toml:1: port is 8080.5, but must be a whole number from 0 to 65535"],
   ])("%j", (toml, problem) => {
     expect(problems(toml)[0]).toBe(problem);
@@ -250,9 +251,19 @@ describe("what is wrong", () => {
     expect(problems("port = 1\nport = 2\n")[0]).toMatch(/^config\.toml:2:\d+: not valid TOML: /);
   });
 
+  test.each(["host = localhost", "host = 127.0.0.1", "drain_timeout = 5s", "tls = off"])(
+    "%s says that it needs quotes",
+    (toml) => {
+      expect(problems(toml)[0]).toMatch(/^config\.toml:1:\d+: not valid TOML: .* needs quotes$/);
+    },
+  );
+
   test("never shows a secret", () => {
     expect(problems("[ice]\ncredential = 12345")).toEqual([
       "config.toml:2: ice.credential must be text of at most 512 characters on one line",
+    ]);
+    expect(problems({ env: { CHATRANDOM_LINK_SECRET: "s3cret" } })).toEqual([
+      'CHATRANDOM_LINK_SECRET: link.secret must be text of 32 to 1024 characters on one line, or "" for none',
     ]);
     const long = "s3cret".repeat(100);
     expect(problems({ env: { CHATRANDOM_ICE_CREDENTIAL: long } }).join()).not.toContain("s3cret");

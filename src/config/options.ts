@@ -222,12 +222,10 @@ export const options = {
       "this one on.",
   }),
   "link.secret": option({
-    type: text(1024),
+    type: optional(text(1024, 32)),
     default: "",
     secret: true,
-    doc:
-      "What the nodes of a cluster know each other by: the same for all, at least 32 characters, for example from " +
-      "openssl rand -hex 32.",
+    doc: "What the nodes of a cluster know each other by: the same for all, for example from openssl rand -hex 32.",
   }),
 
   "matching.interests_after": option({

@@ -48,11 +48,11 @@ function textual<T>(
   };
 }
 
-export const text = (max: number): Type<string> =>
+export const text = (max: number, min = 0): Type<string> =>
   textual({
     placeholder: "text",
-    allowed: `text of at most ${max} characters on one line`,
-    parse: (text) => (text.length <= max && !CONTROL.test(text) ? text : undefined),
+    allowed: `text of ${min === 0 ? "at most" : `${min} to`} ${max} characters on one line`,
+    parse: (text) => (text.length >= min && text.length <= max && !CONTROL.test(text) ? text : undefined),
     format: (value) => value,
   });
 

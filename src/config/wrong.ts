@@ -14,7 +14,12 @@ export function notAllowed(key: Key, value: unknown, { allowed }: Type<unknown>,
 
 /** A value as its writer wrote it, but short, and harmless on a terminal. */
 export function shown(value: unknown): string {
-  const text = value instanceof Date ? value.toISOString() : (JSON.stringify(value) ?? String(value));
+  const text =
+    value instanceof Date
+      ? value.toISOString()
+      : typeof value === "number" // JSON knows no NaN.
+        ? String(value)
+        : (JSON.stringify(value) ?? String(value));
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }
 
