@@ -4,21 +4,13 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { loadConfig } from "../config/load.ts";
 import { openLog } from "../log.ts";
-import { compareAgain, inVain } from "./serve.ts";
+import { compareAgain, oddities } from "./serve.ts";
 
 let directory: string;
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), "chatrandom-serve-"));
 });
 afterAll(() => rmSync(directory, { recursive: true }));
-
-test("serve tells who names a Redis that it is not used", () => {
-  expect(inVain("serve", { redis: "redis://10.0.0.1" })).toEqual([
-    expect.stringMatching(/^redis is for chatrandom join/),
-  ]);
-  expect(inVain("serve", { redis: "" })).toEqual([]);
-  expect(inVain("join", { redis: "redis://10.0.0.1" })).toEqual([]);
-});
 
 test.each([
   ["port = 1", ["info: SIGHUP: the configuration has not changed"]],
@@ -48,4 +40,13 @@ test.each([
     .map((line) => JSON.parse(line))
     .map(({ level, msg }) => `${level}: ${msg.replace(`${directory}/`, "")}`);
   expect(said).toEqual(expected);
+});
+
+test("serve says that it does not use the Redis it is given", () => {
+  const loaded = loadConfig({ flags: { redis: ["redis://10.0.0.1"] } });
+  expect(oddities("join", loaded)).toEqual([]);
+  expect(oddities("serve", loaded)).toEqual([
+    "--redis: redis is for chatrandom join; serve uses the Redis inside, and shares its visitors with nobody",
+  ]);
+  expect(oddities("serve", loadConfig())).toEqual([]);
 });

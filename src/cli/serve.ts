@@ -3,7 +3,7 @@ import { availableParallelism, networkInterfaces } from "node:os";
 import type { CommandModule } from "yargs";
 import type { Running } from "../app.ts";
 import { type Loaded, loadConfig, type Sources } from "../config/load.ts";
-import { type Config, keys } from "../config/options.ts";
+import { keys } from "../config/options.ts";
 import { Failure } from "../failure.ts";
 import { type Logger, openLog } from "../log.ts";
 import { withoutPassword } from "../redis/address.ts";
@@ -34,9 +34,9 @@ export const serving =
   async (argv: Found): Promise<void> => {
     const sources: Sources = { flags: givenFlags(argv, kind), env, files: true };
     const loaded = loadConfig(sources);
-    const { config, file, warnings } = loaded;
+    const { config, file } = loaded;
     const log = await openLog(config);
-    for (const warning of [...warnings, ...inVain(kind, config)]) log.warn(warning);
+    for (const warning of oddities(kind, loaded)) log.warn(warning);
 
     const code = await untilStopped({
       // Loaded here, so that other commands start without the server's weight.
@@ -67,11 +67,13 @@ export const serving =
     ended(code);
   };
 
-/** What is configured and does nothing, one line each. */
-export const inVain = (kind: "serve" | "join", { redis }: Pick<Config, "redis">): string[] =>
-  kind === "serve" && redis !== ""
-    ? ["redis is for chatrandom join: serve has a Redis of its own, and no part in that of others"]
-    : [];
+/** What is odd but harmless, one line each. */
+export function oddities(kind: "serve" | "join", { config, origins, warnings }: Loaded): readonly string[] {
+  if (kind === "join" || config.redis === "") return warnings;
+  const alone =
+    "redis is for chatrandom join; serve uses the Redis inside, and shares its visitors with nobody";
+  return [...warnings, `${origins.redis}: ${alone}`];
+}
 
 /** SIGHUP asks to read the configuration again. No option changes while serving, so it says which would. */
 export function compareAgain(before: Loaded, sources: Sources, log: Logger): void {
