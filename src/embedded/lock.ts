@@ -4,6 +4,13 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { Failure } from "../failure.ts";
 
+/** One line for the operator, whatever it is that cannot be written there. */
+export function cannotWrite(directory: string, error: unknown): Failure {
+  const { code } = error as NodeJS.ErrnoException;
+  const way = code === "ENOSPC" ? "make room there, or choose another with" : "choose another with";
+  return new Failure(`cannot write to the data directory ${directory} (${code}): ${way} --data-dir`);
+}
+
 /** A random word kept in the directory. Read it, or make it, so that of two who make it at once both have the same. */
 function ownWord(directory: string): string {
   const file = join(directory, "lock");
@@ -11,11 +18,11 @@ function ownWord(directory: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch {
-    writeFileSync(next, randomBytes(16).toString("hex"), { mode: 0o600 });
     try {
+      writeFileSync(next, randomBytes(16).toString("hex"), { mode: 0o600 });
       linkSync(next, file);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw cannotWrite(directory, error);
     } finally {
       rmSync(next, { force: true });
     }
@@ -29,7 +36,7 @@ function ownWord(directory: string): string {
  * the directory can take the name first, and two containers that share a network and call their volumes the same do
  * not lock each other out. (Containers that share a volume but not a network are not kept apart.)
  * @returns the function that gives it back
- * @throws Failure that names the directory, when another process has it.
+ * @throws Failure that names the directory, when another process has it or it cannot be written.
  */
 export async function lockDirectory(directory: string): Promise<() => Promise<void>> {
   const hash = createHash("sha256").update(realpathSync(directory)).update("\0").update(ownWord(directory));
@@ -38,7 +45,9 @@ export async function lockDirectory(directory: string): Promise<() => Promise<vo
     server.once("error", (error: NodeJS.ErrnoException) =>
       reject(
         error.code === "EADDRINUSE"
-          ? new Failure(`another chatrandom is running on the data directory ${directory}`)
+          ? new Failure(
+              `another chatrandom is running on the data directory ${directory}: stop it, or choose another with --data-dir`,
+            )
           : error,
       ),
     );

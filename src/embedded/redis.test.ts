@@ -1,13 +1,13 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
-import { connect } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { realClock, type Clock } from "../clock.ts";
 import { redisBinary } from "../redis/test-server.ts";
-import { serversOf, startEmbeddedRedis, valkey, type EmbeddedRedis } from "./redis.ts";
+import { findEmbeddedRedis, serversOf, startEmbeddedRedis, valkey, type EmbeddedRedis } from "./redis.ts";
 
 const program = { ...valkey, content: () => readFileSync(redisBinary()) };
 const log = { debug() {}, info() {}, warn: vi.fn(), error() {} };
@@ -126,7 +126,7 @@ test("a second one on the same data directory is refused by name, however the di
   await start();
   symlinkSync(join(root, "data"), join(root, "other name"));
   await expect(start(join(root, "data"))).rejects.toThrow(
-    `another chatrandom is running on the data directory ${join(root, "data")}`,
+    `another chatrandom is running on the data directory ${join(root, "data")}: stop it, or choose another`,
   );
   await expect(start(join(root, "other name"))).rejects.toThrow("another chatrandom is running");
 });
@@ -173,6 +173,28 @@ test("a data directory that cannot be used is one clear line that names it", asy
     "cannot write to the data directory /proc/nothing/here (ENOENT): choose another with --data-dir",
   );
   await expect(start(join(process.execPath, "inside"))).rejects.toThrow(/\(ENOTDIR\): choose another/);
+});
+
+test("a data directory on a full disk is one clear line too, and nothing is left there", async () => {
+  const dataDir = join(root, "data");
+  mkdirSync(dataDir);
+  symlinkSync("/dev/full", join(dataDir, `lock.${process.pid}`));
+  await expect(start()).rejects.toThrow(
+    `cannot write to the data directory ${dataDir} (ENOSPC): make room there, or choose another with --data-dir`,
+  );
+  expect(readdirSync(dataDir)).toEqual(["redis"]);
+});
+
+test("a server whose disk is full is found all the same", async () => {
+  const path = join(root, "data/redis/redis.sock");
+  mkdirSync(join(root, "data/redis"), { recursive: true });
+  const refusing = createServer((socket) => socket.write("-MISCONF Errors writing to the AOF file\r\n"));
+  await once(refusing.listen(path), "listening");
+  try {
+    expect(await findEmbeddedRedis(join(root, "data"))).toBe(path);
+  } finally {
+    refusing.close();
+  }
 });
 
 test("a server that cannot start says why", async () => {

@@ -13,7 +13,7 @@ import {
   privateDirectories,
   type EmbeddedProgram,
 } from "./extract.ts";
-import { lockDirectory } from "./lock.ts";
+import { cannotWrite, lockDirectory } from "./lock.ts";
 import { pause, startProgram, type ProgramOptions, type RunningProgram } from "./program.ts";
 
 export interface EmbeddedRedisOptions {
@@ -57,10 +57,7 @@ function prepareDataDir(dataDir: string): string {
     accessSync(join(dataDir, "redis"), constants.R_OK | constants.W_OK | constants.X_OK);
     return realpathSync(dataDir);
   } catch (error) {
-    throw new Failure(
-      `cannot write to the data directory ${dataDir} (${(error as NodeJS.ErrnoException).code}): ` +
-        "choose another with --data-dir",
-    );
+    throw cannotWrite(dataDir, error);
   }
 }
 
@@ -149,7 +146,11 @@ async function endLeftOvers(
     );
 }
 
-/** Whether a Redis answers there; false also while it loads its data. Waits for ever unless `within` ms are given. */
+/**
+ * Whether a Redis answers there; false also while it loads its data. One whose disk is full answers even PING with an
+ * error, and is up all the same: it can be asked, and writes again when there is room. Waits for ever unless
+ * `within` ms are given.
+ */
 function answers(path: string, within = 0): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path, () => socket.write("PING\r\n"));
@@ -157,7 +158,7 @@ function answers(path: string, within = 0): Promise<boolean> {
       socket.destroy();
       resolve(answer);
     };
-    socket.once("data", (data) => done(data.toString().startsWith("+PONG")));
+    socket.once("data", (data) => done(/^(\+PONG|-MISCONF)/.test(data.toString())));
     socket.once("error", () => done(false));
     socket.once("close", () => done(false));
     socket.setTimeout(within, () => done(false));
