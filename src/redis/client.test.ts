@@ -83,7 +83,8 @@ describe("a connection", () => {
     await connection.check(5_000);
     await server.stop();
     await vi.waitFor(() => expect(connection.ready).toBe(false));
-    expect(onDown).toHaveBeenCalledOnce();
+    // It spoke to us without TLS a moment ago, so that is not what it wants.
+    expect(onDown).toHaveBeenCalledExactlyOnceWith("it closes the connection");
     const asked = performance.now();
     await expect(connection.client.ping()).rejects.toThrow();
     expect(performance.now() - asked).toBeLessThan(500);
@@ -132,6 +133,16 @@ describe("a connection", () => {
 });
 
 describe("check", () => {
+  test.each(["HTTP/1.1 400 Bad Request\r\n", "SSH-2.0-OpenSSH_9.2\r\n"])(
+    "says at once that %j is no answer of a Redis",
+    async (answer) => {
+      const target = await fake(() => answer);
+      await expect(connect(target).check(5_000)).rejects.toThrow(
+        "Redis cannot be used: what answers there is no Redis",
+      );
+    },
+  );
+
   const saying = (...info: string[]): Promise<string> =>
     fake((command) => (command === "info" ? bulk(info.map((line) => `${line}\r\n`).join("")) : "+OK\r\n"));
 

@@ -60,7 +60,7 @@ export function connectRedis(target: string, events: RedisEvents = {}): RedisCon
     const client = clientOf(address, (error) => (trouble = error));
     let bySentinels: Error[] = [];
     const fell = (): void => {
-      if (!closed) reason = reasonOf(trouble, address);
+      if (!closed) reason = reasonOf(trouble, address, up);
       if (up) {
         up = false;
         events.onDown?.(reason.text);

@@ -15,8 +15,11 @@ const UNTRUSTED = [
   "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
 ];
 
-/** @param error what broke the connection; undefined when it was closed without a word */
-export function reasonOf(error: Error | undefined, address: RedisAddress): Reason {
+/**
+ * @param error what broke the connection; undefined when it was closed without a word
+ * @param wasUp whether it could be asked before: then it is a Redis, and TLS is as it wants it
+ */
+export function reasonOf(error: Error | undefined, address: RedisAddress, wasUp = false): Reason {
   const message = error?.message ?? "";
   const code = (error as NodeJS.ErrnoException | undefined)?.code ?? "";
   const tls = address.kind !== "socket" && address.tls;
@@ -31,6 +34,7 @@ export function reasonOf(error: Error | undefined, address: RedisAddress): Reaso
   if (message.includes("READONLY")) return { text: "it is a replica now and takes no writes", final: false };
   if (/cluster support disabled/i.test(message))
     return final("it is no Cluster: write redis:// instead of redis+cluster://");
+  if (/Unknown RESP type/.test(message)) return final("what answers there is no Redis");
   if (/DB index is out of range/i.test(message)) return final("it has no database of that number");
   if (/wrong version number|packet length too long/i.test(message))
     return final("it does not speak TLS there: write redis instead of rediss");
@@ -49,7 +53,10 @@ export function reasonOf(error: Error | undefined, address: RedisAddress): Reaso
       final: false,
     };
   const closed = message === "" || message === "Connection is closed." || /ECONNRESET|EPIPE/.test(message);
-  if (closed && !tls && address.kind !== "socket")
-    return { text: "it closes the connection, as one does that wants TLS: try rediss", final: false };
+  if (closed && !wasUp && !tls && address.kind !== "socket")
+    return {
+      text: "it closes the connection, as one does that wants TLS (try rediss) or is no Redis",
+      final: false,
+    };
   return { text: message || "it closes the connection", final: false };
 }

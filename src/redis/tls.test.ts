@@ -126,7 +126,7 @@ test("a certificate that nobody trusts is refused, and so is one for another nam
 test("TLS on one side only is told", async () => {
   const port = await terminator(() => undefined);
   await expect(connect(`redis://127.0.0.1:${port}`).check(500)).rejects.toThrow(
-    "it closes the connection, as one does that wants TLS: try rediss",
+    "it closes the connection, as one does that wants TLS (try rediss) or is no Redis",
   );
   const server = await redis();
   await expect(connect(`rediss://127.0.0.1:${server.port}`).check(2_400)).rejects.toThrow(
