@@ -67,8 +67,9 @@ async function makeExecutable(): Promise<string[]> {
       // A tenth off the CPU time of a start. V8 would refuse it, silently, if execArgv set flags that change its code.
       useCodeCache: true,
       assets: Object.fromEntries(files.map((file) => [relative(assets, file), file])),
-      // A signal that opens a debugger is nothing for a server that strangers talk to.
-      execArgv: ["--disable-sigusr1"],
+      // A signal that opens a debugger is nothing for a server that strangers talk to. What a library should no longer
+      // call is nothing for its log, where Node would write it as no line of JSON.
+      execArgv: ["--disable-sigusr1", "--no-deprecation"],
       // NODE_OPTIONS would let the environment inject code or flags.
       execArgvExtension: "none",
     }),

@@ -14,6 +14,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -208,6 +209,18 @@ test("NODE_OPTIONS injects nothing", async () => {
   });
   expect(stdout).toMatch(/^chatrandom \d/);
   expect(existsSync(join(root, "done"))).toBe(false);
+});
+
+test("nothing that a stranger asks for puts anything but lines of JSON into the log", async () => {
+  const served = await serve(EXECUTABLE, options(join(root, "data")));
+  let rest = "";
+  served.child.stderr!.on("data", (data) => (rest += String(data)));
+  const socket = connect(Number(new URL(served.url).port), "localhost");
+  socket.end("GET http://elsewhere.example/%zz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  await once(socket.resume(), "close");
+  expect(await stop(served)).toBe(0);
+  for (const line of rest.split("\n").filter(Boolean)) expect(line).toMatch(/^\{.*\}$/);
+  expect(rest).toContain("stopped");
 });
 
 test("a second one on the same data directory is refused by name; a SIGKILL leaves no process behind", async () => {
