@@ -1,7 +1,12 @@
-/** The executable as visitors live it: what the operator asked for, the death of its Redis, and a restart. */
+/** The executable as visitors live it: its page, what the operator asked for, the death of its Redis, signals, a restart. */
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { get } from "node:http";
+import type { IncomingMessage } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { buffer } from "node:stream/consumers";
+import { brotliDecompressSync } from "node:zlib";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Appliance } from "../../ui/e2e/appliance.ts";
 import { startAppliance } from "../../ui/e2e/appliance.ts";
@@ -68,6 +73,15 @@ const redisProcesses = (appliance: Appliance): number[] =>
     .filter(({ msg }) => msg === "the embedded Redis is up")
     .map(({ pid }) => pid);
 
+const isGone = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch {
+    return true;
+  }
+};
+
 test("what the operator says of limits and of matching holds", async () => {
   const appliance = await serve(
     "--limits-find-burst=1",
@@ -113,6 +127,61 @@ test("S3: a pair that lived through a restart goes on", async () => {
   ] as const;
   for (const { welcome } of both) expect(welcome).toMatchObject({ resumed: true, state: "paired", pair: id });
   await expectSignals(...both, id);
+});
+
+test("SIGHUP ends nothing, and Ctrl-C everything, in time", async () => {
+  const appliance = await serve();
+  const [alice, bob, id] = await pair(appliance);
+  const [redis] = redisProcesses(appliance);
+  process.kill(appliance.pid, "SIGHUP");
+  await vi.waitUntil(() => appliance.log().includes("SIGHUP: the configuration has not changed"), {
+    timeout: 10_000,
+  });
+  await expectSignals(alice, bob, id);
+
+  process.kill(appliance.pid, "SIGINT");
+  for (const { closed } of [alice, bob]) expect((await closed).code).toBe(4400);
+  await vi.waitUntil(() => isGone(appliance.pid), { timeout: 20_000 });
+  // One that takes longer than it may ends with 1.
+  expect(await appliance.stop()).toBe(0);
+  expect(isGone(redis!)).toBe(true);
+});
+
+test("the page is compressed, its files are for ever, and all it loads is its own", async () => {
+  const { url } = await serve();
+  const ask = async (path: string, headers: Record<string, string> = {}): Promise<IncomingMessage> => {
+    const all = { "Accept-Encoding": "br", ...headers };
+    const [answer] = (await once(get(new URL(path, url), { headers: all }), "response")) as [IncomingMessage];
+    return answer;
+  };
+  const read = async (answer: IncomingMessage) => brotliDecompressSync(await buffer(answer)).toString();
+
+  const answer = await ask("/");
+  const { etag, ...headers } = answer.headers;
+  expect(headers).toMatchObject({ "content-encoding": "br", "cache-control": "no-cache" });
+  expect(headers["content-security-policy"]).not.toContain("unsafe");
+  expect(headers["permissions-policy"]).toContain("camera=(self), microphone=(self)");
+  expect((await ask("/", { "If-None-Match": etag! })).statusCode).toBe(304);
+
+  const document = await read(answer);
+  expect(document).not.toMatch(/<script(?![^>]*\ssrc=)|<style|\s(style|on\w+)=/);
+  const named = [...document.matchAll(/\s(?:src|href)="([^"]+)"/g)].map(([, path]) => path!);
+  const [manifest, ...assets] = named.toSorted((a, b) => Number(a.includes("/")) - Number(b.includes("/")));
+  expect(manifest).toBe("manifest.webmanifest");
+  expect(assets.map((path) => path.replace(/-[0-9A-Z]{8}\./, "-HASH.")).toSorted()).toEqual([
+    "assets/app-HASH.css",
+    "assets/favicon-HASH.svg",
+    "assets/main-HASH.js",
+  ]);
+  for (const path of assets) {
+    const asset = await ask(path);
+    expect([path, asset.statusCode, asset.headers]).toMatchObject([
+      path,
+      200,
+      { "content-encoding": "br", "cache-control": "public, max-age=31536000, immutable" },
+    ]);
+    expect(await read(asset)).not.toBe("");
+  }
 });
 
 test("M3: a block outlives a restart", async () => {
