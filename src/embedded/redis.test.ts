@@ -1,9 +1,19 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { realClock, type Clock } from "../clock.ts";
 import { redisBinary } from "../redis/test-server.ts";
@@ -80,6 +90,7 @@ test("it answers on a socket that only we can reach, has no TCP port, and never 
   expect(redis.state()).toBe("up");
   expect(await command(redis.path, "PING")).toBe("+PONG");
   expect(redis.path).toBe(join(root, "data/redis/redis.sock"));
+  for (const path of [redis.path, dirname(redis.path)]) expect(statSync(path).mode & 0o777).toBe(0o700);
   expect(await setting(redis.path, "port")).toBe("0");
   expect(await setting(redis.path, "maxmemory-policy")).toBe("noeviction");
   expect(await setting(redis.path, "maxmemory")).toBe(String(16 * 1024 ** 2));
@@ -166,6 +177,16 @@ test("a data directory too deep for a socket gets a short one elsewhere, private
   expect(await command(redis.path, "PING")).toBe("+PONG");
   await redis.stop();
   expect(existsSync(redis.path)).toBe(false);
+});
+
+test("a directory that others can enter holds no socket", async () => {
+  const dataDir = join(root, "data");
+  mkdirSync(join(dataDir, "redis"), { recursive: true });
+  chmodSync(join(dataDir, "redis"), 0o755);
+  const redis = await start(dataDir);
+  expect(redis.path.startsWith(dataDir)).toBe(false);
+  expect(statSync(dirname(redis.path)).mode & 0o777).toBe(0o700);
+  expect(await command(redis.path, "PING")).toBe("+PONG");
 });
 
 test("a data directory that cannot be used is one clear line that names it", async () => {
