@@ -22,6 +22,12 @@ describe("M5: interests compare case-folded, trimmed, NFC", () => {
     ["case", ["Chess", "CHESS"], ["chess"]],
     ["outer and inner white space", ["  board \t games\u00a0", "Board Games"], ["board games"]],
     ["composition", ["caf\u00e9", "cafe\u0301"], ["caf\u00e9"]],
+    [
+      "marks in another order, of which one folds to a letter",
+      ["\u1fb4", "\u03b1\u0345\u0301"],
+      ["\u03ac\u03b9"],
+    ],
+    ["a letter that folding takes apart", ["\u01f0", "J\u030c"], ["\u01f0"]],
     ["a letter that is two when folded", ["Straße", "STRASSE", "STRAẞE"], ["strasse"]],
     ["a letter with two small forms", ["ΟΔΟΣ", "οδος", "οδοσ"], ["οδος"]],
     ["empty ones", ["", "   ", "\u200b", "\u00ad"], []],
