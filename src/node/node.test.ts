@@ -202,12 +202,15 @@ test("S5: a client that is gone before the store has denied its token leaves not
   expect(node.numbers()).toMatchObject({ connections: 0, sessions: 0 });
 });
 
-test("S3: two connections that bring the same token at once: the newer one has the session", async () => {
+test.each([
+  ["in order", [0, 1]],
+  ["the other way round", [1, 0]],
+])("S3: of two that bring the same token the newer one has the session: answered %s", async (_how, order) => {
   const { connect, node, resumes } = await start();
   const [older, newer] = [connect(RESUME), connect(RESUME)];
   await settled();
-  for (const [n, resume] of resumes.entries()) {
-    resume.resolve(found(n === 0 ? "other" : "n"));
+  for (const [nth, n] of order.entries()) {
+    resumes[n]!.resolve(found(nth === 0 ? "other" : "n"));
     await settled();
   }
   await settled();
