@@ -31,6 +31,10 @@ export function anyFrame(chance: Chance, pairs: readonly string[]): Frame {
   }
 }
 
+/** A message of the protocol, wrong at most in the pair that it names. */
+export const validFrame = (chance: Chance, pairs: readonly string[]): Frame =>
+  text(JSON.stringify({ ...message(chance, pairs), ...(chance.happens(0.5) && { more: value(chance, 1) }) }));
+
 const text = (data: string): Frame => ({ data, binary: false });
 
 function message(chance: Chance, pairs: readonly string[]): Fields {
