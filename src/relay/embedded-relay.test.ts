@@ -10,7 +10,7 @@ import { describe, expect, test, vi } from "vitest";
 import { type Clock, realClock } from "../clock.ts";
 import { proxyHeader } from "./forward.ts";
 import { coturnBinary, ownAddress, relayMessages, startRelay } from "./test-relay.ts";
-import { TurnClient } from "./test-turn.ts";
+import { type Answer, ATTRIBUTE, TurnClient } from "./test-turn.ts";
 
 const host = ownAddress();
 const until = (condition: () => boolean | Promise<boolean>) =>
@@ -194,6 +194,56 @@ describe("refuses", () => {
       client.close();
     }
     expect(codes).toEqual([0, 0, 486, 0, 486]);
+  });
+});
+
+describe("limits", () => {
+  /** How many of a thousand datagrams of 1,000 bytes, sent as fast as they are taken, come through the relay. */
+  async function arrived(env: Record<string, string>): Promise<number> {
+    const relay = await startRelay(env);
+    const options = { host, port: relay.port, credentials: relay.credentials() } as const;
+    const sender = await TurnClient.connect({ ...options, transport: "tcp" });
+    const receiver = await TurnClient.connect({ ...options, transport: "tcp" });
+    const [from, to] = [await sender.allocated(), await receiver.allocated()];
+    await sender.bindChannel(0x4000, to);
+    await receiver.bindChannel(0x4000, from);
+    let count = 0;
+    let isOver = false;
+    receiver.onData = (_, data) => void (data.length === 1_000 ? (count += 1) : (isOver = true));
+    for (let n = 0; n < 1_000; n += 1) {
+      sender.send(0x4000, Buffer.alloc(1_000));
+      if (n % 20 === 0) await sender.mapped();
+    }
+    // The next second lets something through again.
+    await until(() => {
+      sender.send(0x4000, Buffer.alloc(4));
+      return isOver;
+    });
+    sender.close();
+    receiver.close();
+    return count;
+  }
+
+  test("the bytes a second of one allocation", async () => {
+    expect(await arrived({ CHATRANDOM_TURN_BANDWIDTH: "8kb" })).toBeLessThan(500);
+    expect(await arrived({ CHATRANDOM_TURN_BANDWIDTH: "100mb" })).toBeGreaterThan(900);
+  });
+
+  test("the bytes a second that are promised to all, and how long an allocation lives by itself", async () => {
+    const relay = await startRelay({
+      CHATRANDOM_TURN_BANDWIDTH: "8kb",
+      CHATRANDOM_TURN_TOTAL_BANDWIDTH: "16kb",
+      CHATRANDOM_TURN_ALLOCATION_LIFETIME: "2m",
+    });
+    const answers: Answer[] = [];
+    for (const user of ["anna", "bert", "carl"]) {
+      const credentials = relay.credentials(user);
+      const client = await TurnClient.connect({ transport: "udp", host, port: relay.port, credentials });
+      answers.push(await client.allocate());
+      client.close();
+    }
+    expect(answers.map(({ code }) => code)).toEqual([0, 0, 486]);
+    expect(answers[0]!.attributes.get(ATTRIBUTE.lifetime)!.readUInt32BE()).toBeLessThanOrEqual(120);
   });
 });
 

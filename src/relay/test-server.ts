@@ -12,6 +12,8 @@ import { openTurnClient, type Credentials } from "./turn-client.ts";
 
 export interface TestTurn {
   readonly port: number;
+  /** Its `static-auth-secret`. */
+  readonly secret: string;
   /** Credentials as the server's secret makes them, valid for `seconds`. */
   credentials(name?: string, seconds?: number): Credentials;
   stop(): Promise<void>;
@@ -89,6 +91,7 @@ export async function startTestTurn(lines: readonly string[] = ["allow-loopback-
   });
   return {
     port,
+    secret,
     credentials(name = "somebody", seconds = 600) {
       const username = `${Math.floor(Date.now() / 1000) + seconds}:${name}`;
       return { username, credential: createHmac("sha1", secret).update(username).digest("base64") };

@@ -9,7 +9,7 @@ import { bytesOf } from "./forward.ts";
 import { lengthOf } from "./records.ts";
 
 export const METHOD = { binding: 1, allocate: 3, refresh: 4, send: 6, permit: 8, bindChannel: 9 } as const;
-const ATTRIBUTE = {
+export const ATTRIBUTE = {
   username: 0x06,
   integrity: 0x08,
   error: 0x09,

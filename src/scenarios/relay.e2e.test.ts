@@ -13,6 +13,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { IceServer } from "../protocol/messages.ts";
 import { startTestRedis } from "../redis/test-server.ts";
 import { ownAddress, relayMessages } from "../relay/test-relay.ts";
+import { startTestTurn } from "../relay/test-server.ts";
 import { TurnClient } from "../relay/test-turn.ts";
 import { Visitor } from "./visitor.ts";
 
@@ -254,6 +255,46 @@ describe("the relay", () => {
     expect(await appliance.offered()).toEqual([]);
     expect((await appliance.get("/readyz")).text).toContain('"relay":"none"');
   });
+});
+
+test("credentials are renewed before they run out, and the new ones are good", async () => {
+  const appliance = await Appliance.start(["serve", "--turn-credential-lifetime=10s"]);
+  const visitor = await Visitor.connect(`wss://${host}:${appliance.port}/ws`, { rejectUnauthorized: false });
+  const endOf = (servers: IceServer[]): number =>
+    Number.parseInt(servers.find(({ username }) => username)!.username!, 10) * 1_000;
+  const first = endOf((await visitor.hello()).iceServers);
+  // The first renewal may come at once: all visitors of a node take turns.
+  let { iceServers } = await visitor.next("ice");
+  while (endOf(iceServers) === first) ({ iceServers } = await visitor.next("ice"));
+  expect(Date.now()).toBeLessThan(first);
+  const { username, credential, urls } = iceServers.find((server) => server.username)!;
+  const port = Number(/^turn:.*:(\d+)\?/.exec([urls].flat()[0]!)![1]);
+  const credentials = { username: username!, credential: credential! };
+  const client = await TurnClient.connect({ transport: "udp", host, port, credentials });
+  expect((await client.allocate()).code).toBe(0);
+  client.close();
+  visitor.socket.close();
+});
+
+test("another coturn in its place takes the credentials that visitors get", async () => {
+  const other = await startTestTurn();
+  cleanUp.unshift(() => other.stop());
+  const appliance = await Appliance.start(
+    ["serve", `--turn-urls=turn:127.0.0.1:${other.port}?transport=udp`],
+    { CHATRANDOM_TURN_SECRET: other.secret },
+  );
+  expect(appliance.relays).toEqual([]);
+  const [server, ...more] = await appliance.offered();
+  expect(more).toEqual([]);
+  const credentials = { username: server!.username!, credential: server!.credential! };
+  const client = await TurnClient.connect({
+    transport: "udp",
+    host: "127.0.0.1",
+    port: other.port,
+    credentials,
+  });
+  expect((await client.allocate()).code).toBe(0);
+  client.close();
 });
 
 test("nodes of a cluster offer each other's relay, and it takes the same credentials", async () => {
