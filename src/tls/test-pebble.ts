@@ -12,6 +12,8 @@ import { createSelfSigned } from "./self-signed.ts";
 export interface Pebble {
   /** The address of its ACME directory. This process trusts what is there. */
   readonly directory: string;
+  /** The file with its own certificate, for other processes to trust it. */
+  readonly certificate: string;
   /** The ports that it comes to in place of 80 and 443. Nothing listens there yet. */
   readonly httpPort: number;
   readonly tlsPort: number;
@@ -48,13 +50,14 @@ export async function startPebble(lifetime = 90 * 86_400): Promise<Pebble> {
     writeFileSync(join(root, name), content);
     return join(root, name);
   };
+  const certificate = file("cert.pem", own.chain);
   const config = file(
     "pebble.json",
     JSON.stringify({
       pebble: {
         listenAddress: `127.0.0.1:${listen}`,
         managementListenAddress: `127.0.0.1:${management}`,
-        certificate: file("cert.pem", own.chain),
+        certificate,
         privateKey: file("key.pem", own.key),
         httpPort,
         tlsPort,
@@ -116,7 +119,8 @@ export async function startPebble(lifetime = 90 * 86_400): Promise<Pebble> {
     await stop();
     throw error;
   }
-  return { directory: `https://127.0.0.1:${listen}/dir`, httpPort, tlsPort, output: () => output, stop };
+  const directory = `https://127.0.0.1:${listen}/dir`;
+  return { directory, certificate, httpPort, tlsPort, output: () => output, stop };
 }
 
 /** Ports that were free a moment ago, all different. */
