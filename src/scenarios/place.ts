@@ -59,6 +59,8 @@ export interface PlaceOptions {
   pageFiles?: LoadedPageFile[];
   /** For how long, in real ms, what one node tells another is on its way, as on a busy machine. */
   lag?: number;
+  /** The operator's rule for calls. */
+  policy?: "all" | "relay";
   /** The address that a client counts under, in place of its own, which is loopback and counts for nothing. */
   addressOf?: () => string;
 }
@@ -262,6 +264,7 @@ export class Place {
       trustedProxies = [],
       allowedOrigins = [],
       pageFiles = [],
+      policy = "all",
       addressOf,
     } = this.#options;
     const id = randomBytes(9).toString("base64url");
@@ -280,7 +283,7 @@ export class Place {
       link,
       registry: this.#counted(redisRegistry(redis, this.prefix, card)),
       store: redis,
-      ice: { policy: "all", servers: () => [{ urls: ["stun:stun.example:3478"] }] },
+      ice: { policy, servers: () => [{ urls: ["stun:stun.example:3478"] }] },
       reports: this.#counted(redisReports(redis, this.prefix)),
       metrics,
       log,
