@@ -41,7 +41,7 @@ const CHANNEL = 0x4000;
 
 interface Stream {
   send(packet: Buffer): void;
-  close(): void;
+  close(): Promise<void>;
 }
 
 interface Turn {
@@ -149,7 +149,7 @@ async function open(place: Place, way: Way, to: Socket): Promise<Stream> {
     const socket = createSocket("udp4");
     socket.connect(port, host);
     await once(socket, "connect");
-    return { send: (packet) => socket.send(packet), close: () => socket.close() };
+    return { send: (packet) => socket.send(packet), close: async () => void socket.close() };
   }
   const options: TurnOptions = {
     transport: way,
@@ -163,7 +163,10 @@ async function open(place: Place, way: Way, to: Socket): Promise<Stream> {
   if (code !== 0) throw new Error(`the relay refuses the partner with ${code}`);
   return {
     send: (packet) => client.send(CHANNEL, packet),
-    close: () => void client.release().finally(() => client.close()),
+    close: async () => {
+      await client.release();
+      client.close();
+    },
   };
 }
 
@@ -200,7 +203,7 @@ async function turn(place: Place, way: Way): Promise<Turn> {
   await run(number("seconds") * 1_000);
   await elapse(200); // what is under way arrives
   const used = { coturn: cpuOf(place.coturn) - coturn, node: cpuOf(place.child.pid!) - node };
-  for (const stream of streams) stream.close();
+  await Promise.all(streams.map((stream) => stream.close()));
   for (const socket of partners) socket.close();
   return { delays, sent, ...used };
 }
