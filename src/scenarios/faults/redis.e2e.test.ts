@@ -39,7 +39,9 @@ class Busy {
   /** Resolves when every node has noticed that Redis is away; signals go on all the same. */
   async away(): Promise<void> {
     this.#away = performance.now();
-    for (const node of this.cluster.nodes) await until(async () => (await node.reasons()).includes("redis"));
+    // All at once: after a failover none of them says so for long.
+    const { nodes } = this.cluster;
+    await Promise.all(nodes.map((node) => until(async () => (await node.reasons()).includes("redis"))));
     await expectToReach(this.pairs);
   }
 
