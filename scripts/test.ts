@@ -14,11 +14,15 @@ let passed = 0;
 let failed = 0;
 
 /** Runs a script of package.json; answers whether it succeeded. */
-function npmRun(script: string, ...args: string[]): boolean {
+function npmRun(script: string, args: readonly string[] = [], env: Record<string, string> = {}): boolean {
   const started = performance.now();
   console.log(`\n== ${script}`);
   const command = ["run", "--silent", script, ...(args.length > 0 ? ["--", ...args] : [])];
-  const { status } = spawnSync("npm", command, { cwd: root, stdio: "inherit" });
+  const { status } = spawnSync("npm", command, {
+    cwd: root,
+    stdio: "inherit",
+    env: { ...process.env, ...env },
+  });
   console.log(
     `== ${script}: ${status === 0 ? "ok" : "FAILED"} (${Math.round(performance.now() - started) / 1000} s)`,
   );
@@ -30,10 +34,11 @@ function check(script: string): void {
 }
 
 /** A run of vitest, whose tests are counted. One that breaks off without a failed test counts as one. */
-function tests(script: string): void {
+function tests(script: string, only: readonly string[] = [], env?: Record<string, string>): void {
   const file = join(results, `${script}.json`);
   rmSync(file, { force: true });
-  const ok = npmRun(script, "--reporter=default", "--reporter=json", `--outputFile.json=${file}`);
+  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
+  const ok = npmRun(script, [...reporters, ...only], env);
   let counted = 0;
   if (existsSync(file)) {
     const result = JSON.parse(readFileSync(file, "utf8")) as {
@@ -80,11 +85,22 @@ if (!existsSync(join(client, "usr/bin/turnutils_uclient"))) {
   unpackPackage("coturn", client);
 }
 
+/** Redis itself, beside the Valkey that is built. Debian has its program in the one package and its name in the other. */
+const redis = join(results, "redis");
+const redisServer = join(redis, "usr/bin/redis-server");
+if (!existsSync(redisServer)) {
+  requirePackages(["libjemalloc2", "liblzf1"]);
+  for (const name of ["redis-tools", "redis-server"]) unpackPackage(name, redis);
+}
+
 if (npmRun("build")) {
   check("lint");
   check("types");
   check("generate:check");
   tests("unit");
+  tests("unit", ["src/redis", "src/matching/redis-matcher.test.ts", "src/matching/liveness.test.ts"], {
+    CHATRANDOM_REDIS_SERVER: redisServer,
+  });
   tests("e2e");
 } else failed++;
 
