@@ -93,6 +93,10 @@ if (!existsSync(redisServer)) {
   for (const name of ["redis-tools", "redis-server"]) unpackPackage(name, redis);
 }
 
+/** What makes browsers trust an authority of the tests; they come with the rest of it. */
+const nss = join(results, "nss");
+if (!existsSync(join(nss, "usr/bin/certutil"))) unpackPackage("libnss3-tools", nss);
+
 if (npmRun("build")) {
   check("lint");
   check("types");

@@ -1,55 +1,23 @@
-import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import * as x509 from "@peculiar/x509";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { loadConfig } from "../config/load.ts";
 import { type Certificate, certificateOf } from "../tls/certificate.ts";
 import { createSelfSigned } from "../tls/self-signed.ts";
+import { type Signed, sign } from "../tls/test-authority.ts";
 import { checkCertificate, type CertificateParts, judgeCertificate } from "./certificate.ts";
 
 const DAY = 86_400_000;
 const NOW = Date.now();
-const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
-
-interface Signed {
-  pem: string;
-  key: string;
-  name: string;
-  keys: CryptoKeyPair;
-}
-
-async function sign(name: string, by?: Signed, host?: string): Promise<Signed> {
-  const keys = await crypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
-  const certificate = await x509.X509CertificateGenerator.create({
-    serialNumber: `01${randomBytes(8).toString("hex")}`,
-    subject: `CN=${name}`,
-    issuer: `CN=${by?.name ?? name}`,
-    notBefore: new Date(NOW - 30 * DAY),
-    notAfter: new Date(NOW + 60 * DAY),
-    signingAlgorithm: ALGORITHM,
-    publicKey: keys.publicKey,
-    signingKey: (by?.keys ?? keys).privateKey,
-    extensions: [
-      new x509.BasicConstraintsExtension(host === undefined, undefined, true),
-      ...(host === undefined
-        ? []
-        : [new x509.SubjectAlternativeNameExtension([{ type: "dns", value: host }])]),
-    ],
-  });
-  const exported = Buffer.from(await crypto.subtle.exportKey("pkcs8", keys.privateKey)).toString("base64");
-  const key = `-----BEGIN PRIVATE KEY-----\n${exported.replaceAll(/.{64}(?=.)/g, "$&\n")}\n-----END PRIVATE KEY-----\n`;
-  return { pem: `${certificate.toString("pem")}\n`, key, name, keys };
-}
 
 let root: Signed;
 let between: Signed;
 let own: Signed;
 beforeAll(async () => {
-  root = await sign("The Root");
-  between = await sign("Between", root);
-  own = await sign("Own", between, "chat.example.org");
+  root = await sign({ name: "The Root", now: NOW });
+  between = await sign({ name: "Between", by: root, now: NOW });
+  own = await sign({ name: "Own", by: between, host: "chat.example.org", now: NOW });
 });
 
 const certificate = (...chain: Signed[]): Certificate =>
@@ -81,7 +49,7 @@ describe("a certificate of an authority", () => {
   });
 
   test("with certificates of another authority", async () => {
-    const other = await sign("Other", await sign("Another Root"));
+    const other = await sign({ name: "Other", by: await sign({ name: "Another Root" }) });
     expect(judge(certificate(own, other))).toMatchObject([
       { level: "wrong", text: expect.stringContaining("certificate 2 of its chain") },
     ]);

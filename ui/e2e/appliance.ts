@@ -28,6 +28,7 @@ export interface Appliance {
 
 export interface ApplianceOptions {
   port?: number;
+  turnPort?: number;
   dataDir?: string;
   /** The network namespace that it runs in, and the address by which it is reached there. */
   namespace?: string;
@@ -38,6 +39,7 @@ export interface ApplianceOptions {
 /** Resolves once it says that it is ready. */
 export async function startAppliance({
   port = 0,
+  turnPort = 0,
   dataDir,
   namespace,
   host,
@@ -45,7 +47,7 @@ export async function startAppliance({
 }: ApplianceOptions = {}): Promise<Appliance> {
   const folder = mkdtempSync(join(tmpdir(), "chatrandom-e2e-"));
   const data = dataDir ?? join(folder, "data");
-  const ports = ["--port", String(port), "--turn-port", "0"];
+  const ports = ["--port", String(port), "--turn-port", String(turnPort)];
   const serve = ["serve", ...ports, "--data-dir", data, "--log-format", "json", ...args];
   const [program = "", ...rest] = [
     ...(namespace ? ["ip", "netns", "exec", namespace] : []),

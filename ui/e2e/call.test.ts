@@ -181,7 +181,9 @@ test("text chat works without a camera, and the page says what to do", async () 
 test("a page that is not on https says so", async () => {
   const plain = await startAppliance({ args: ["--tls", "off"] });
   // A name that leads here: to a browser it is any other machine, also where there is loopback only.
-  const elsewhere = await launchChromium(["--host-resolver-rules=MAP plain.example 127.0.0.1"]);
+  const elsewhere = await launchChromium({
+    args: ["--host-resolver-rules=MAP plain.example 127.0.0.1"],
+  });
   onTestFinished(() => elsewhere.close());
   try {
     const visitor = await Visitor.open(elsewhere, `http://plain.example:${plain.port}/`);

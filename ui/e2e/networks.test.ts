@@ -1,23 +1,25 @@
-/** Visitors whose networks do not let them reach each other, and one that stops doing so in mid-call. */
-import { spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+/**
+ * Visitors whose networks do not let them reach each other, and one that stops doing so in mid-call. Their calls go
+ * through the relay inside the executable.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { coturn } from "../../scripts/native/coturn.ts";
-import { obtain } from "../../scripts/native/program.ts";
 import { startAppliance } from "./appliance.ts";
 import type { Appliance } from "./appliance.ts";
 import { launchChromium, launchFirefox } from "./browsers.ts";
 import { Networks } from "./networks.ts";
+import { type Trust, trusted } from "./test-trust.ts";
 import { POLL, Visitor } from "./visitor.ts";
 
 const SIGNALING = "tcp dport 8080";
+/** For TLS a name is needed: Firefox does not speak TURN over TLS with a bare address. */
+const NAME = "place.example";
 const folder = mkdtempSync(join(tmpdir(), "chatrandom-networks-"));
 let networks: Networks;
-let relay: ChildProcess;
+let trust: Trust;
 let appliance: Appliance;
 let away: Browser;
 let here: Browser;
@@ -26,35 +28,18 @@ const visitors: Visitor[] = [];
 beforeAll(async () => {
   networks = new Networks();
   const { place, placeNamespace: namespace } = networks;
-  const settings = [
-    `--listening-ip=${place}`,
-    `--relay-ip=${place}`,
-    "--user=u:c",
-    "--realm=test",
-    "--no-tls",
-  ];
-  const program = obtain(coturn).path;
-  relay = spawn(
-    "ip",
-    ["netns", "exec", namespace, program, "-n", "--lt-cred-mech", "--no-cli", ...settings],
-    {
-      cwd: folder,
-      stdio: "ignore",
-    },
-  );
-  const config = join(folder, "chatrandom.toml");
-  const urls = ["udp", "tcp"].map((transport) => `"turn:${place}:3478?transport=${transport}"`);
-  writeFileSync(config, `[ice]\nurls = [${urls.join(", ")}]\nusername = "u"\ncredential = "c"\n`);
+  trust = await trusted(folder, NAME);
+  // Nothing else has an address: who is away reaches no name server, and would wait for it.
+  const args = [`--host-resolver-rules=MAP ${NAME} ${place}, MAP * ~NOTFOUND, EXCLUDE ${place}`];
   [appliance, away, here] = await Promise.all([
-    startAppliance({ port: 8080, namespace, host: place, args: ["--config", config] }),
-    launchChromium([], networks.awayCommand("/usr/bin/chromium")),
-    launchChromium(),
+    startAppliance({ port: 8080, turnPort: 3478, namespace, host: place }),
+    launchChromium({ args, home: trust.home(), executablePath: networks.awayCommand("/usr/bin/chromium") }),
+    launchChromium({ args, home: trust.home() }),
   ]);
 });
 afterAll(async () => {
   await Promise.all([away?.close(), here?.close()]);
   expect(await appliance?.stop()).toBe(0);
-  relay?.kill();
   networks?.remove();
   rmSync(folder, { recursive: true, force: true });
 });
@@ -69,9 +54,9 @@ afterEach(async () => {
   expect(complaints).toEqual([]);
 });
 
-async function pair(other: Browser = here): Promise<[Visitor, Visitor]> {
-  const red = await Visitor.open(away, appliance.url, { color: "red" });
-  const green = await Visitor.open(other, appliance.url, { color: "green" });
+async function pair(other: Browser = here, url = appliance.url): Promise<[Visitor, Visitor]> {
+  const red = await Visitor.open(away, url, { color: "red" });
+  const green = await Visitor.open(other, url, { color: "green" });
   visitors.push(red, green);
   await red.start();
   await green.start();
@@ -79,23 +64,46 @@ async function pair(other: Browser = here): Promise<[Visitor, Visitor]> {
   return [red, green];
 }
 
-const WAYS = [
-  ["UDP", [SIGNALING, "udp dport 3478"], "udp"],
-  ["TCP alone", [SIGNALING, "tcp dport 3478"], "tcp"],
-] as const;
+/** Has a call between Chromium, which is away, and the named browser here, and asks both by which way it goes. */
+async function callGoes(name: string, expected: { local: string; transport: string }, url?: string) {
+  const firefox =
+    name === "Firefox"
+      ? await launchFirefox(trust.profile(), { "network.dns.forceResolve": networks.place })
+      : undefined;
+  try {
+    for (const visitor of await pair(firefox, url))
+      await expect.poll(() => visitor.way(), POLL).toMatchObject(expected);
+  } finally {
+    if (firefox) await Promise.all(visitors.splice(0).map((visitor) => visitor.close()));
+    await firefox?.close();
+  }
+}
 
-describe.each(WAYS)("by the relay over %s", (_, [first, ...more], transport) => {
+describe.each([
+  ["UDP", "udp dport 3478", "udp"],
+  ["TCP alone", "tcp dport 3478", "tcp"],
+] as const)("by the relay over %s", (_, relay, transport) => {
   test.each(["Chromium", "Firefox"])("Chromium and %s see and hear each other", async (name) => {
-    networks.allow(first, ...more);
-    const other = name === "Firefox" ? await launchFirefox() : here;
-    try {
-      for (const visitor of await pair(other)) {
-        await expect.poll(() => visitor.way(), POLL).toMatchObject({ local: "relay", transport });
-      }
-    } finally {
-      if (other !== here) await Promise.all(visitors.splice(0).map((visitor) => visitor.close()));
-      if (other !== here) await other.close();
-    }
+    networks.allow(SIGNALING, relay);
+    await callGoes(name, { local: "relay", transport });
+  });
+});
+
+describe("where nothing but port 443 is let through", () => {
+  let secure: Appliance;
+  beforeAll(async () => {
+    const { place, placeNamespace: namespace } = networks;
+    const files = [`--https-certificate=${trust.certificate}`, `--https-key=${trust.key}`];
+    const args = [`--domain=${NAME}`, ...files, "--ice-policy=relay"];
+    secure = await startAppliance({ port: 443, namespace, host: place, args });
+  });
+  afterAll(async () => expect(await secure?.stop()).toBe(0));
+
+  test.each(["Chromium", "Firefox"])("Chromium and %s see and hear each other", async (name) => {
+    networks.allow("tcp dport 443");
+    const before = await secure.metric("chatrandom_relay_streams_total");
+    await callGoes(name, { local: "relay", transport: "tls" }, `https://${NAME}/`);
+    expect(await secure.metric("chatrandom_relay_streams_total")).toBeGreaterThanOrEqual(before + 2);
   });
 });
 
