@@ -195,7 +195,7 @@ export async function run(
         metrics,
         addresses,
         clock: realClock,
-        ...(opened && { allocations: () => opened.allocations() }),
+        ...(opened && { counts: () => opened.counts() }),
       });
     let relayTest: RegularTest | undefined;
     const http = await startHttp(

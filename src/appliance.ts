@@ -82,6 +82,7 @@ export async function runWorkers(
         share: { worker, port, relay: relay?.shared(), ...nodesOf(worker), ...shareOf(worker, life) },
       }),
       start: startWorkerProcess,
+      relay: relay && (() => relay.counts()),
       stopWithin: config.drain_timeout + STOP_MARGIN_MS,
       log,
       clock: realClock,

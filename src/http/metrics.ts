@@ -3,6 +3,7 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom
 import type { MetricObjectWithValues, MetricValue } from "prom-client";
 import type { NodeMetrics } from "../node/contracts.ts";
 import { CALL_OUTCOMES } from "../protocol/messages.ts";
+import { ALLOCATIONS, TURNED_AWAY } from "../relay/counts.ts";
 import type { NotForwarded } from "../relay/forward.ts";
 import type { RelayNumbers } from "../relay/use.ts";
 import type { Dropped } from "../tls/shared-port.ts";
@@ -177,7 +178,7 @@ export function createMetrics(numbers: () => Numbers): Metrics {
     dropped: (reason) => dropped.inc({ reason }),
     forwarded: () => forwarded.inc(),
     notForwarded: (reason) => notForwarded.inc({ reason }),
-    watchRelay({ isUp, allocations, streams }) {
+    watchRelay({ isUp, counts, streams }) {
       const gauge = (
         name: string,
         help: string,
@@ -196,13 +197,19 @@ export function createMetrics(numbers: () => Numbers): Metrics {
         });
       // Workers have one relay, of which each tells, and connections of their own.
       gauge("chatrandom_relay_up", "Whether the relay answers", "min", async () => Number(await isUp()));
-      if (allocations)
-        gauge(
-          "chatrandom_relay_allocations",
-          "Ports that the relay has given to visitors",
-          "sum",
-          allocations,
-        );
+      if (counts) {
+        gauge(ALLOCATIONS.name, ALLOCATIONS.help, "sum", async () => (await counts()).allocations);
+        let told = 0;
+        new Counter({
+          ...TURNED_AWAY,
+          registers,
+          async collect() {
+            const { turnedAway } = await counts();
+            this.inc(turnedAway - told);
+            told = turnedAway;
+          },
+        });
+      }
       gauge(
         "chatrandom_relay_streams",
         "Connections of the shared port that are handed to the relay",

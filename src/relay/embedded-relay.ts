@@ -27,6 +27,7 @@ import {
 } from "./addresses.ts";
 import { countAllocations } from "./allocations.ts";
 import { coturnConfig } from "./coturn-config.ts";
+import type { RelayCounts } from "./counts.ts";
 import { relaySecretOf } from "./credentials.ts";
 import { localHeader } from "./forward.ts";
 import type { OwnRelay } from "./ice-servers.ts";
@@ -59,8 +60,7 @@ export interface EmbeddedRelay {
   state(): ProgramState;
   /** The process, while there is one. */
   pid(): number | undefined;
-  /** How many allocations there are; undefined where the system does not tell, and while it is down. */
-  allocations(): Promise<number | undefined>;
+  counts(): Promise<RelayCounts>;
   /** Resolves when the process is gone. Calling it again is fine. */
   stop(): Promise<void>;
 }
@@ -73,6 +73,8 @@ export const coturn: EmbeddedProgram = {
 
 const LOOK_AGAIN_MS = 10_000;
 const ANSWER_MS = 1_000;
+/** To count allocations takes a look at every socket of the system, and strangers may ask for it any number of times. */
+const COUNT_EVERY_MS = 1_000;
 
 /**
  * The relay of `serve` or `join`; undefined where the configuration wants none, or names others in its place. In a cluster
@@ -123,6 +125,7 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
     for (const file of files) rmSync(file, { force: true });
   };
 
+  let turnedAway = 0;
   let running: RunningProgram | undefined;
   let starting: Promise<void> | undefined;
   const start = async (): Promise<void> => {
@@ -140,7 +143,10 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
         writeFileSync(configFile, text, { mode: 0o600, flag: "wx" });
         return { file, args: ["-c", configFile] };
       },
-      tell: withoutAddresses,
+      tell(line) {
+        turnedAway += turnedAwayIn(line);
+        return withoutAddresses(line);
+      },
       answers: async () => {
         const answers = await answersStun(proxyPort);
         // It has read the file: the secret need not lie there.
@@ -169,6 +175,18 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
     lookAgain().catch((error: Error) => log.warn({ err: error }, "the relay stays at its addresses"));
   });
 
+  let counted = Number.NEGATIVE_INFINITY;
+  let count: Promise<number | undefined> = Promise.resolve(undefined);
+  const allocations = (): Promise<number | undefined> => {
+    const pid = running?.pid();
+    if (pid === undefined) return Promise.resolve(undefined);
+    if (clock.now() - counted >= COUNT_EVERY_MS) {
+      counted = clock.now();
+      count = countAllocations(pid, addresses.relay, turn.min_port, turn.max_port);
+    }
+    return count;
+  };
+
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     stopLooking();
@@ -188,12 +206,7 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
     start: () => (starting ??= start()),
     state: () => running?.state() ?? "starting",
     pid: () => running?.pid(),
-    allocations: async () => {
-      const pid = running?.pid();
-      return pid === undefined
-        ? undefined
-        : countAllocations(pid, addresses.relay, turn.min_port, turn.max_port);
-    },
+    counts: async () => ({ allocations: await allocations(), turnedAway }),
     stop: () => (stopping ??= stop()),
   };
 }
@@ -209,6 +222,10 @@ const withoutAddresses = (line: string): string =>
     /\b\d{1,3}(\.\d{1,3}){3}\b|(?<![\w:])[0-9a-f]{0,4}(:[0-9a-f]{0,4}){2,7}(?![\w:])/gi,
     "[address]",
   );
+
+/** What it says every few seconds while it turns clients away (scripts/native/coturn.patch). Nobody else begins a line. */
+const turnedAwayIn = (line: string): number =>
+  Number(/^\d+: : clients turned away: (\d{1,15})$/.exec(line)?.[1] ?? 0);
 
 /** A Binding request of STUN, and whether it is answered. Over TCP, because a server that is not there yet refuses it. */
 export function answersStun(proxyPort: number): Promise<boolean> {

@@ -2,14 +2,15 @@
 import type { Socket } from "node:net";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/options.ts";
+import type { RelayCounts } from "./counts.ts";
 import { answersStun, type SharedRelay } from "./embedded-relay.ts";
 import { forwardTo, type NotForwarded } from "./forward.ts";
 
 /** What the relay adds, asked at each scrape. */
 export interface RelayNumbers {
   isUp(): Promise<boolean>;
-  /** Undefined where it is not known, and while it is not. */
-  allocations?: (() => Promise<number | undefined>) | undefined;
+  /** Undefined where somebody else tells. */
+  counts?: (() => Promise<RelayCounts>) | undefined;
   /** Connections of the shared port that are handed to it now. */
   streams(): number;
 }
@@ -26,8 +27,8 @@ export interface UseParts {
     take(key: string | undefined, what: "connections", now: number): number;
   };
   readonly clock: Clock;
-  /** How many allocations there are. Workers do not know: the process is the supervisor's. */
-  readonly allocations?: () => Promise<number | undefined>;
+  /** Workers do not know: the process is the supervisor's. */
+  readonly counts?: () => Promise<RelayCounts>;
 }
 
 export interface UsedRelay {
@@ -43,7 +44,7 @@ const ASK_EVERY_MS = 1_000;
 export function useRelay(
   { proxyPort }: SharedRelay,
   { max_allocations }: Pick<Config["turn"], "max_allocations">,
-  { metrics, addresses, clock, allocations }: UseParts,
+  { metrics, addresses, clock, counts }: UseParts,
 ): UsedRelay {
   const forwarder = forwardTo({
     port: proxyPort,
@@ -64,7 +65,7 @@ export function useRelay(
   };
   metrics.watchRelay({
     isUp,
-    allocations,
+    counts,
     streams: () => forwarder.streams,
   });
   return {

@@ -245,6 +245,14 @@ describe("the relay", () => {
     }
     await until(async () => (await appliance.metric("chatrandom_relay_streams_total")) === 8);
     expect(await appliance.metric("chatrandom_relay_up")).toBe(1);
+    const last = await TurnClient.connect({ transport: "tls", host, port: appliance.port, credentials });
+    await last.allocated();
+    // The nodes' own tests of the relay have some for a moment.
+    await expect
+      .poll(() => appliance.metric("chatrandom_relay_allocations"), { timeout: 30_000, interval: 50 })
+      .toBe(1);
+    expect(await appliance.metric("chatrandom_relay_clients_refused_total")).toBe(0);
+    last.close();
   });
 
   test("is not started where the operator wants none", async () => {

@@ -78,3 +78,14 @@ test("of a worker that is silent only what grows is counted, as it was last", as
   expect(text.split("\n")).toContain('finds_total{mode="video"} 9');
   expect(text.split("\n")).toContain("open 1");
 });
+
+test("what the relay of all counts is in it once", async () => {
+  const sums = new Sums();
+  const scrape = async (relay: { allocations?: number; turnedAway: number }) =>
+    (await sums.scraped(new Set(), { ...WORKFORCE, relay })).text;
+  const text = await scrape({ allocations: 3, turnedAway: 40 });
+  expect(text).toContain("\nchatrandom_relay_allocations 3\n");
+  expect(text).toContain("\nchatrandom_relay_clients_refused_total 40\n");
+  // Not a zero: the relay is down.
+  expect(await scrape({ turnedAway: 41 })).not.toContain("chatrandom_relay_allocations");
+});

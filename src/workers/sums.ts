@@ -4,6 +4,7 @@
  * that is silent counts with what it said last.
  */
 import { AggregatorRegistry } from "prom-client";
+import { ALLOCATIONS, type RelayCounts, TURNED_AWAY } from "../relay/counts.ts";
 import type { Metrics, Scraped } from "./messages.ts";
 
 /** What the supervisor counts itself. */
@@ -11,6 +12,8 @@ export interface Workforce {
   readonly workers: number;
   readonly answered: number;
   readonly restarts: number;
+  /** Of the relay that all workers share, if there is one. */
+  readonly relay?: RelayCounts;
 }
 
 export class Sums {
@@ -44,7 +47,7 @@ export class Sums {
 const growing = (metrics: Metrics): Metrics =>
   metrics.filter(({ type }) => ["counter", "histogram"].includes(type as unknown as string));
 
-function ownMetrics({ workers, answered, restarts }: Workforce): Metrics {
+function ownMetrics({ workers, answered, restarts, relay }: Workforce): Metrics {
   const metric = (type: string, name: string, help: string, value: number) =>
     ({ name, help, type, values: [{ value, labels: {} }], aggregator: "sum" }) as unknown as Metrics[number];
   return [
@@ -61,5 +64,9 @@ function ownMetrics({ workers, answered, restarts }: Workforce): Metrics {
       "Workers that ended and were started again",
       restarts,
     ),
+    ...(relay?.allocations === undefined
+      ? []
+      : [metric("gauge", ALLOCATIONS.name, ALLOCATIONS.help, relay.allocations)]),
+    ...(relay ? [metric("counter", TURNED_AWAY.name, TURNED_AWAY.help, relay.turnedAway)] : []),
   ];
 }

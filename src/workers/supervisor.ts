@@ -6,6 +6,7 @@ import type { Clock } from "../clock.ts";
 import { restartDelay } from "../embedded/program.ts";
 import { Failure } from "../failure.ts";
 import type { Logger } from "../log.ts";
+import type { RelayCounts } from "../relay/counts.ts";
 import type { FromWorker, Opened, Orders } from "./messages.ts";
 import type { WorkerProcess } from "./process.ts";
 import { Sums } from "./sums.ts";
@@ -18,6 +19,8 @@ export interface SupervisorParts {
   /** Asked before every start; `life` counts the starts of all workers. */
   orders(worker: number, life: number): Orders;
   start(): WorkerProcess;
+  /** What the relay that they share counts; without one there is none. */
+  relay?: () => Promise<RelayCounts>;
   /** How long workers may take to stop before they are killed, in ms. */
   stopWithin: number;
   log: Pick<Logger, "info" | "warn">;
@@ -200,7 +203,9 @@ class Team {
     const answered = await (this.#collecting ??= this.#collect().finally(
       () => (this.#collecting = undefined),
     ));
-    const workforce = { workers: this.#parts.workers, answered: answered.size, restarts: this.#restarts };
+    const { workers } = this.#parts;
+    const relay = await this.#parts.relay?.();
+    const workforce = { workers, answered: answered.size, restarts: this.#restarts, relay };
     process.send({ type: "scraped", scrape, ...(await this.#sums.scraped(answered, workforce)) });
   }
 
