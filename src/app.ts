@@ -69,6 +69,8 @@ export interface RunningNode extends Running {
 /** What makes the node one of several workers; see `appliance.ts`. */
 export interface Worker {
   readonly share: Share;
+  /** The relay of all workers as it is now; undefined where there is none. */
+  relay(): SharedRelay | undefined;
   /** The metrics of all workers. */
   scrape(): Promise<Scraped>;
 }
@@ -133,7 +135,7 @@ export async function run(
 
     const opened = share ? undefined : await openRelayFor(kind, config, log);
     undo.push(() => opened?.stop());
-    const relay = share?.relay ?? opened?.shared();
+    const relay = () => (worker ? worker.relay() : opened?.shared());
     const id = share?.node ?? newNodeId();
     const matcher = new RedisMatcher({
       redis,
@@ -153,8 +155,16 @@ export async function run(
           })
         : noLink(id);
     undo.push(() => link.close());
-    const card: NodeCard = { ...link.self, version: VERSION, machine: hostname(), startedAt: Date.now() };
-    if (relay && relay.reach !== "this machine") card.relay = { hosts: relay.hosts, port: relay.port };
+    const card: NodeCard = {
+      ...link.self,
+      version: VERSION,
+      machine: hostname(),
+      startedAt: Date.now(),
+      get relay() {
+        const now = relay();
+        return now && now.reach !== "this machine" ? { hosts: now.hosts, port: now.port } : undefined;
+      },
+    };
     const others = otherRelays(redisRegistry(redis, PREFIX, card), relay);
     const ice = relayIce({ ...config, relay, others: () => others.places(), wallClock: Date.now });
     const node: Node = new Node({
@@ -189,9 +199,10 @@ export async function run(
     const https = await openHttpsFor(kind, config, share, redis, log, undo);
     const client = clientOf(config.http.trusted_proxies, config.http.allowed_origins);
     const { addresses } = node;
+    const shared = relay();
     const used =
-      relay &&
-      useRelay(relay, config.turn, {
+      shared &&
+      useRelay(shared, config.turn, {
         metrics,
         addresses,
         clock: realClock,
@@ -249,7 +260,7 @@ export async function run(
     await opened?.start();
     relayTest = testRegularly({
       servers: () => ice.servers(`self-test-${id}`),
-      nat: relay?.nat,
+      nat: () => relay()?.nat,
       clock: realClock,
       wallClock: Date.now,
       log,
@@ -261,7 +272,7 @@ export async function run(
       port: http.port,
       host: http.host,
       certificate: https && shown(https.certificates.current),
-      relay,
+      relay: relay(),
       failed: http.failed,
       metrics: () => metrics.collect(),
       stop: () => (stopped ??= endAll()),

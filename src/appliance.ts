@@ -88,6 +88,7 @@ export async function runWorkers(
       clock: realClock,
     });
     undo.push(() => supervisor.stop());
+    relay?.onMove(() => supervisor.tell({ type: "relay", relay: relay.shared() }));
     await started;
     return {
       url: `http://localhost:${port}/`,

@@ -218,7 +218,12 @@ async function examineRelay(
   told: readonly IceServer[] | undefined,
 ): Promise<Finding[]> {
   const servers =
-    told ?? (here ? relayIce({ ...config, others: () => [], wallClock: Date.now }).servers("doctor") : []);
+    told ??
+    (here
+      ? relayIce({ ...config, relay: () => undefined, others: () => [], wallClock: Date.now }).servers(
+          "doctor",
+        )
+      : []);
   if (told === undefined && servers.length === 0)
     return [skipped("relay", "the page could not be asked which STUN and TURN servers it has")];
   const { turn } = config;

@@ -32,7 +32,11 @@ async function work(): Promise<0 | 1 | 2> {
     return await untilStopped({
       start: async (stopping) => {
         const { run } = await import("../app.ts");
-        return run(kind, config, log, stopping, { share, scrape: () => supervised.scrape() });
+        return run(kind, config, log, stopping, {
+          share,
+          relay: () => supervised.relay ?? share.relay,
+          scrape: () => supervised.scrape(),
+        });
       },
       ready: ({ host, certificate, metrics }) => {
         supervised.metrics = metrics;

@@ -106,6 +106,10 @@ const ownAddresses = ({ interfaces }: Machine): string[] =>
     .map(({ address }) => address)
     .filter((address) => isIP(address) !== 0 && (isOutward(address) || isLoopbackAddress(address)));
 
+/** Whether an address that was relayed at is this machine's no more: the calls that went by it have ended already. */
+export const isLost = ({ relay }: RelayAddresses, now: RelayAddresses): boolean =>
+  relay.some((address) => !now.relay.includes(address) && !now.own.includes(address));
+
 /** Stands for the addresses, so that a change of them is noticed: of IPv6 the networks, for temporary ones change daily. */
 export const signatureOf = (machine: Machine): string =>
   ownAddresses(machine)

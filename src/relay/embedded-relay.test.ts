@@ -380,22 +380,87 @@ describe("the process", () => {
     await until(() => isGone(pid));
   });
 
-  test("begins anew when the addresses of the machine have changed", async () => {
-    let look = (): void => {};
-    const clock: Clock = { ...realClock, every: (_ms, what) => ((look = what), () => {}) };
-    let interfaces: ReturnType<typeof networkInterfaces> = { lo: networkInterfaces().lo };
-    const machine = async () => ({ interfaces, outward: [] });
-    const relay = await startRelay({}, { machine, clock });
-    expect(relay.shared().reach).toBe("this machine");
-    const pid = relay.pid();
-    look();
-    interfaces = networkInterfaces();
-    look();
-    await until(() => relay.state() === "up" && relay.pid() !== pid);
-    expect(relay.shared().hosts).toContain(host);
-    const client = await TurnClient.connect({ transport: "udp", host, port: relay.port });
-    expect((await client.mapped()).address).toBe(host);
-    client.close();
+  describe("when the addresses of the machine change", () => {
+    /** It can be listened on. */
+    const NETWORK: ReturnType<typeof networkInterfaces> = { other: [{ address: "127.7.7.7" } as never] };
+    const all = networkInterfaces();
+
+    /** One whose machine has these interfaces, until it `has` others and `look` has it see that. */
+    async function moving(interfaces: typeof all) {
+      let look = (): void => {};
+      const clock: Clock = { ...realClock, every: (_ms, what) => ((look = what), () => {}) };
+      const relay = await startRelay({}, { machine: async () => ({ interfaces, outward: [] }), clock });
+      const moves: string[] = [];
+      relay.onMove(() => moves.push(relay.shared().hosts[0]!));
+      return {
+        relay,
+        moves,
+        look: () => look(),
+        has: (now: typeof all) => void (interfaces = now),
+        client: () =>
+          TurnClient.connect({ transport: "tcp", host, port: relay.port, credentials: relay.credentials() }),
+        beganAnew: (before: number | undefined) =>
+          until(() => relay.state() === "up" && relay.pid() !== before),
+      };
+    }
+
+    test("begins anew", async () => {
+      const { relay, moves, look, has, client, beganAnew } = await moving({ lo: all.lo });
+      expect(relay.shared().reach).toBe("this machine");
+      const pid = relay.pid();
+      has(all);
+      look();
+      await beganAnew(pid);
+      expect(relay.shared().hosts).toContain(host);
+      expect(moves).toEqual([host]);
+      const visitor = await client();
+      expect((await visitor.mapped()).address).toBe(host);
+      visitor.close();
+    });
+
+    test("carries its calls on where they do not need the change, and then begins anew", async () => {
+      const { relay, moves, look, has, client, beganAnew } = await moving(all);
+      const pid = relay.pid();
+      const visitor = await client();
+      await visitor.allocated();
+      has({ ...all, ...NETWORK });
+      look();
+      await until(() => JSON.stringify(relay.logged).includes("when no call goes by it"));
+      expect(moves).toEqual([]);
+      visitor.close();
+      await until(async () => (await relay.counts()).allocations === 0);
+      expect(relay.pid()).toBe(pid);
+      look();
+      await beganAnew(pid);
+    });
+
+    test("begins anew at once where its calls have lost their address", async () => {
+      const { relay, moves, look, has, client, beganAnew } = await moving(all);
+      const pid = relay.pid();
+      const visitor = await client();
+      await visitor.allocated();
+      has({ lo: all.lo });
+      look();
+      await beganAnew(pid);
+      expect(moves).toEqual(["127.0.0.1"]);
+      visitor.close();
+    });
+
+    test("stays as it is when what came has gone again", async () => {
+      const { relay, moves, look, has, client } = await moving(all);
+      const visitor = await client();
+      await visitor.allocated();
+      has({ ...all, ...NETWORK });
+      look();
+      await until(() => JSON.stringify(relay.logged).includes("when no call goes by it"));
+      visitor.close();
+      await until(async () => (await relay.counts()).allocations === 0);
+      has(all);
+      look();
+      // It waits for nothing but its turn.
+      await new Promise(setImmediate);
+      expect(moves).toEqual([]);
+    });
   });
 
   test("a port that is taken is told with the option to change", async () => {

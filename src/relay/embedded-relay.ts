@@ -18,6 +18,7 @@ import {
 import { Failure } from "../failure.ts";
 import {
   addressesOf,
+  isLost,
   listenHost,
   type Machine,
   outwardAddresses,
@@ -61,6 +62,8 @@ export interface EmbeddedRelay {
   /** The process, while there is one. */
   pid(): number | undefined;
   counts(): Promise<RelayCounts>;
+  /** Calls back when its addresses have changed. */
+  onMove(listener: () => void): void;
   /** Resolves when the process is gone. Calling it again is fine. */
   stop(): Promise<void>;
 }
@@ -161,20 +164,6 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
     });
   };
 
-  /** New addresses are listened on, and old ones let go: coturn has to begin anew for that. */
-  const lookAgain = async (): Promise<void> => {
-    const now = await machine();
-    const pid = running?.pid();
-    if (signatureOf(now) === signatureOf(seen) || pid === undefined) return;
-    seen = now;
-    addresses = relayAddresses(config, hosts, seen);
-    log.info("the addresses of this machine have changed; the relay starts again");
-    process.kill(pid, "SIGTERM");
-  };
-  const stopLooking = clock.every(LOOK_AGAIN_MS, () => {
-    lookAgain().catch((error: Error) => log.warn({ err: error }, "the relay stays at its addresses"));
-  });
-
   let counted = Number.NEGATIVE_INFINITY;
   let count: Promise<number | undefined> = Promise.resolve(undefined);
   const allocations = (): Promise<number | undefined> => {
@@ -186,6 +175,44 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
     }
     return count;
   };
+
+  const moved = new Set<() => void>();
+  let told = signatureOf(seen);
+  /**
+   * New addresses are listened on, and old ones let go: coturn has to begin anew for that, which ends the calls that go by
+   * it. Networks of containers come and go, so that waits until there is no call, unless those have lost their address.
+   */
+  const lookAgain = async (): Promise<void> => {
+    const now = await machine();
+    const signature = signatureOf(now);
+    const say = (what: object, message: string): void => {
+      if (signature !== told) log.info(what, message);
+      told = signature;
+    };
+    let next: RelayAddresses;
+    try {
+      next = relayAddresses(config, hosts, now);
+    } catch (error) {
+      return say({ reason: (error as Error).message }, "the relay stays at its addresses");
+    }
+    if (!running) return;
+    if (!isLost(addresses, next)) {
+      if (signature === signatureOf(seen)) return;
+      if (((await allocations()) ?? 0) > 0)
+        return say(
+          {},
+          "the addresses of this machine have changed; the relay takes them when no call goes by it",
+        );
+    }
+    [seen, addresses, told] = [now, next, signature];
+    log.info("the addresses of this machine have changed; the relay starts again");
+    for (const listener of moved) listener();
+    const pid = running.pid();
+    if (pid !== undefined) process.kill(pid, "SIGTERM");
+  };
+  const stopLooking = clock.every(LOOK_AGAIN_MS, () => {
+    lookAgain().catch((error: Error) => log.warn({ err: error }, "cannot look for new addresses"));
+  });
 
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
@@ -207,6 +234,7 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
     state: () => running?.state() ?? "starting",
     pid: () => running?.pid(),
     counts: async () => ({ allocations: await allocations(), turnedAway }),
+    onMove: (listener) => void moved.add(listener),
     stop: () => (stopping ??= stop()),
   };
 }

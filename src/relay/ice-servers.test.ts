@@ -20,7 +20,7 @@ interface Given {
 }
 const iceOf = ({ relay, others = [], env = {}, now = NOW }: Given) => {
   const { config } = loadConfig({ env });
-  return relayIce({ ...config, relay, others: () => others, wallClock: () => now });
+  return relayIce({ ...config, relay: () => relay, others: () => others, wallClock: () => now });
 };
 const servers = (given: Given) => iceOf(given).servers(given.session ?? "session", given.came);
 const urls = (given: Given) => servers(given).flatMap((server) => server.urls);

@@ -22,8 +22,8 @@ export interface OwnRelay extends RelayPlace {
 export interface IceParts {
   readonly ice: Pick<Config["ice"], "urls" | "username" | "credential" | "policy">;
   readonly turn: Pick<Config["turn"], "urls" | "secret" | "credential_lifetime">;
-  /** Undefined where none runs. */
-  readonly relay?: OwnRelay;
+  /** Our own, as it is now; undefined where none runs. */
+  relay(): OwnRelay | undefined;
   /** The relays of the other nodes of the cluster. They take the same credentials. */
   others(): readonly RelayPlace[];
   /** Milliseconds since the Unix epoch. */
@@ -47,7 +47,7 @@ export function relayIce({ ice, turn, relay, others, wallClock }: IceParts): Ice
   const credentials = (secret: string, session: string): Credentials =>
     credentialsFor(secret, relayUserOf(secret, session), until());
   const isExternal = turn.urls.length > 0;
-  const renews = isExternal || relay !== undefined;
+  const renews = isExternal || relay() !== undefined;
   const policy = ice.policy === "relay" ? "relay" : "all";
   return {
     policy,
@@ -55,7 +55,8 @@ export function relayIce({ ice, turn, relay, others, wallClock }: IceParts): Ice
     servers(session, came) {
       const servers = [...fixed];
       if (isExternal) servers.unshift({ urls: [...turn.urls], ...credentials(turn.secret, session) });
-      if (relay) servers.unshift(...embedded(relay, others(), session, came));
+      const own = relay();
+      if (own) servers.unshift(...embedded(own, others(), session, came));
       return servers;
     },
   };

@@ -24,7 +24,10 @@ const registryWith = (...cards: NodeCard[]) => {
   return redisRegistry({ client: client as unknown as RedisClient }, "test:");
 };
 const look = async (...cards: NodeCard[]) => {
-  const { registry, places } = otherRelays(registryWith(...cards), { hosts: ["10.0.0.1"], port: 3478 });
+  const { registry, places } = otherRelays(registryWith(...cards), () => ({
+    hosts: ["10.0.0.1"],
+    port: 3478,
+  }));
   const found = await registry.look(cards.map(({ node }) => node));
   return { found, places: places() };
 };
@@ -59,7 +62,7 @@ test.each([
 });
 
 test("what was found before the next look stays, and goes with its node", async () => {
-  const relays = otherRelays(registryWith(card("b", { hosts: ["10.0.0.2"], port: 1 })), undefined);
+  const relays = otherRelays(registryWith(card("b", { hosts: ["10.0.0.2"], port: 1 })), () => undefined);
   expect(relays.places()).toEqual([]);
   await relays.registry.look(["b"]);
   expect(relays.places()).toHaveLength(1);

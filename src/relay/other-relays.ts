@@ -5,7 +5,7 @@ import type { RelayPlace } from "./ice-servers.ts";
 /** Looks over the shoulder of who looks for other nodes: the answer to `places` is that of the last look. */
 export function otherRelays(
   registry: Registry,
-  own: RelayPlace | undefined,
+  own: () => RelayPlace | undefined,
 ): { registry: Registry; places(): readonly RelayPlace[] } {
   let places: readonly RelayPlace[] = [];
   const nameOf = ({ hosts, port }: RelayPlace): string => `${hosts[0]} ${port}`;
@@ -16,7 +16,8 @@ export function otherRelays(
         const cards = await registry.look(nodes);
         // The workers of one machine have one relay, and several of its cards.
         const found = new Map(cards.flatMap(({ relay }) => (relay ? [[nameOf(relay), relay] as const] : [])));
-        if (own) found.delete(nameOf(own));
+        const ours = own();
+        if (ours) found.delete(nameOf(ours));
         places = [...found.values()];
         return cards;
       },

@@ -115,7 +115,7 @@ describe("behind a router", () => {
     const asked: string[][] = [];
     const relay = testRegularly({
       servers: () => [{ urls: [OUTSIDE] }, { urls: ["stun:elsewhere.example:3478"] }],
-      nat: { outside: "192.0.2.9", inside: "10.0.0.5" },
+      nat: () => ({ outside: "192.0.2.9", inside: "10.0.0.5" }),
       clock,
       wallClock: () => 0,
       log: { info: vi.fn(), warn: vi.fn(), error: vi.fn() },

@@ -17,7 +17,7 @@ export interface RegularTestParts {
     error(what: object, message: string): void;
   };
   /** A router in front of us, and the address of ours that it stands for. */
-  readonly nat?: Nat;
+  nat?(): Nat | undefined;
   readonly test?: typeof testRelay;
 }
 
@@ -82,7 +82,7 @@ export function testRegularly(parts: RegularTestParts): RegularTest {
   let cancel = (): void => {};
 
   const look = async (): Promise<Tried[]> => {
-    const { nat } = parts;
+    const nat = parts.nat?.();
     const servers = parts.servers();
     if (!nat) return test(servers, { clock });
     const [tried, within] = await Promise.all([

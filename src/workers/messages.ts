@@ -28,7 +28,7 @@ export interface Share {
     readonly listen: string;
     readonly secret: string;
   };
-  /** The relay that the supervisor runs; undefined where there is none. */
+  /** The relay that the supervisor runs, as it was at the start; undefined where there is none. */
   readonly relay?: SharedRelay;
 }
 
@@ -54,6 +54,8 @@ export type ToWorker =
   /** Drain and end. */
   | { readonly type: "stop" }
   | { readonly type: "collect" }
+  /** The relay has moved. */
+  | { readonly type: "relay"; readonly relay: SharedRelay }
   /** The answer to `scrape`. */
   | ({ readonly type: "scraped"; readonly scrape: number } & Scraped);
 

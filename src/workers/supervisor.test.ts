@@ -351,3 +351,10 @@ test("a worker that dies while it is asked is not waited for, and a restart is c
   expect(lines).toContain("chatrandom_worker_restarts_total 1");
   expect(lines).toContain("chatrandom_workers_answered 1");
 });
+
+test("what all workers are told reaches each", async () => {
+  const { processes, up, supervisor } = play();
+  await up();
+  (await supervisor).tell({ type: "collect" });
+  for (const process of processes) expect(process.heard.at(-1)).toEqual({ type: "collect" });
+});

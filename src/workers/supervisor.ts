@@ -7,7 +7,7 @@ import { restartDelay } from "../embedded/program.ts";
 import { Failure } from "../failure.ts";
 import type { Logger } from "../log.ts";
 import type { RelayCounts } from "../relay/counts.ts";
-import type { FromWorker, Opened, Orders } from "./messages.ts";
+import type { FromWorker, Opened, Orders, ToWorker } from "./messages.ts";
 import type { WorkerProcess } from "./process.ts";
 import { Sums } from "./sums.ts";
 import { BEAT_MS } from "./beat.ts";
@@ -30,6 +30,8 @@ export interface SupervisorParts {
 export interface Supervisor {
   /** What the workers have found out at their start; the same for all. */
   readonly opened: Opened;
+  /** Tells all workers. */
+  tell(message: ToWorker): void;
   /** Has all workers drain, and resolves when every process is gone. Calling it again is fine. */
   stop(): Promise<void>;
 }
@@ -64,7 +66,7 @@ export async function supervise(parts: SupervisorParts): Promise<Supervisor> {
   parts.stopping.addEventListener("abort", () => void team.stop());
   try {
     const opened = await Promise.all(Array.from({ length: parts.workers }, (_, worker) => team.hire(worker)));
-    return { opened: opened[0]!, stop: () => team.stop() };
+    return { opened: opened[0]!, tell: (message) => team.tell(message), stop: () => team.stop() };
   } catch (error) {
     await team.stop();
     throw error;
@@ -98,6 +100,10 @@ class Team {
     });
   }
 
+  tell(message: ToWorker): void {
+    for (const { process } of this.#lives) process.send(message);
+  }
+
   stop(): Promise<void> {
     return (this.#stopping ??= this.#stop());
   }
@@ -105,7 +111,7 @@ class Team {
   async #stop(): Promise<void> {
     const { clock, log, stopWithin } = this.#parts;
     for (const end of this.#pauses) end();
-    for (const { process } of this.#lives) process.send({ type: "stop" });
+    this.tell({ type: "stop" });
     const cancel = clock.after(stopWithin, () => {
       for (const { worker, process } of this.#lives) {
         log.warn({ worker }, "the worker does not end; killing it");

@@ -44,6 +44,14 @@ test("it runs with what the supervisor says, and says when it is up", async () =
   ]);
 });
 
+test("it hears where the relay has moved", () => {
+  const { supervised, tell } = play();
+  expect(supervised.relay).toBeUndefined();
+  const relay = { hosts: ["192.0.2.7"], port: 1, proxyPort: 2, secret: "s", reach: "private" } as const;
+  tell({ type: "relay", relay });
+  expect(supervised.relay).toBe(relay);
+});
+
 test("it ends at once when the supervisor is gone", () => {
   const { channel, exit, listen } = play();
   listen();

@@ -2,6 +2,7 @@
 import { EventEmitter } from "node:events";
 import { BEAT_MS } from "./beat.ts";
 import type { Failure } from "../failure.ts";
+import type { SharedRelay } from "../relay/embedded-relay.ts";
 import type { FromWorker, Metrics, Opened, Orders, Scraped, ToWorker } from "./messages.ts";
 
 /** The channel to the supervisor: `process`, or what plays it in a test. */
@@ -23,6 +24,8 @@ export class Supervised {
   readonly orders: Promise<Orders>;
   /** Answers `collect`. */
   metrics: () => Promise<Metrics> = async () => [];
+  /** Where the relay is, once it has moved. */
+  relay: SharedRelay | undefined;
   #asked = 0;
   #told = false;
 
@@ -78,6 +81,7 @@ export class Supervised {
     if (message.type === "stop") this.#stop("asked by the supervisor");
     else if (message.type === "collect")
       void this.metrics().then((metrics) => this.#send({ type: "metrics", metrics }));
+    else if (message.type === "relay") this.relay = message.relay;
     else this.#scrapes.get(message.scrape)?.resolve(message);
   }
 
