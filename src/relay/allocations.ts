@@ -5,7 +5,7 @@
 import { readdir, readFile, readlink } from "node:fs/promises";
 import { isIPv4 } from "node:net";
 import { endianness } from "node:os";
-import { bytesOf } from "./forward.ts";
+import { bytesOf } from "./address-bytes.ts";
 
 /** So many at once, for there may be thousands. */
 const LINKS_AT_ONCE = 64;

@@ -1,9 +1,10 @@
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { endianness } from "node:os";
+import { PassThrough } from "node:stream";
 import { afterEach, expect, test, vi } from "vitest";
 import { socketsIn } from "./allocations.ts";
-import { bytesOf, type Forwarder, forwardTo, localHeader, proxyHeader } from "./forward.ts";
+import { type Forwarder, forwardTo, localHeader, proxyHeader } from "./forward.ts";
 import { lengthOf, pipeMessages } from "./records.ts";
 
 const open: { close(): void }[] = [];
@@ -174,10 +175,21 @@ test("over TLS each message goes in a write of its own, however they come", asyn
   expect([Buffer.alloc(0), Buffer.alloc(3), stun(8), channel(5)].map(lengthOf)).toEqual([0, 4, 28, 12]);
 });
 
-test("addresses of both families are told as bytes", () => {
-  expect(bytesOf("::ffff:10.1.2.3")).toEqual(Buffer.from([10, 1, 2, 3]));
-  expect(bytesOf("2001:db8::7:1").toString("hex")).toBe("20010db8000000000000000000070001");
-  expect(bytesOf("fe80::1%eth0").toString("hex")).toBe("fe800000000000000000000000000001");
+test("the longest message there is gets through, in whatever pieces", async () => {
+  const message = Buffer.alloc(20 + 65_532);
+  message.writeUInt16BE(65_532, 2);
+  const from = new PassThrough();
+  const written = new Promise((resolve) => {
+    const to = { write: resolve };
+    pipeMessages(from as unknown as Socket, to as unknown as Socket);
+  });
+  from.write(message.subarray(0, 65_540));
+  await new Promise(setImmediate);
+  from.write(message.subarray(65_540));
+  expect(await written).toEqual(message);
+});
+
+test("addresses of both families go before a connection", () => {
   const header = proxyHeader({ address: "2001:db8::7", port: 1 }, { address: "::ffff:10.1.2.3", port: 2 });
   expect([header[13], header.readUInt16BE(14), header.length]).toEqual([0x21, 36, 52]);
   expect(header.toString("hex", 32, 48)).toBe("00000000000000000000ffff0a010203");

@@ -3,8 +3,9 @@
  * protocol, so that it sees whose they are. Nothing is judged here: coturn does that, ends who takes too long to get an
  * allocation, and drops what a slow client does not take.
  */
-import { connect, isIPv4, type Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import { TLSSocket } from "node:tls";
+import { bytesOf } from "./address-bytes.ts";
 import { pipeMessages } from "./records.ts";
 
 /** Why a connection was not handed on. */
@@ -103,20 +104,6 @@ export function proxyHeader(from: End, to: End): Buffer {
 
 /** The header of a connection of our own. */
 export const localHeader = (): Buffer => Buffer.concat([SIGNATURE, Buffer.from([0x20, 0, 0, 0])]);
-
-/** 4 or 16; what is IPv4 inside IPv6 counts as IPv4. */
-export function bytesOf(address: string): Buffer {
-  const plain = address.replace(/^::ffff:(?=\d+\.)/i, "").replace(/%.*$/, "");
-  if (isIPv4(plain)) return Buffer.from(plain.split(".").map(Number));
-  const [head = "", tail] = plain.split("::");
-  const groups = (text: string): string[] => (text === "" ? [] : text.split(":"));
-  const [before, after] = [groups(head), groups(tail ?? "")];
-  const zeros = tail === undefined ? 0 : 8 - before.length - after.length;
-  const all = [...before, ...Array.from({ length: zeros }, () => "0"), ...after];
-  const bytes = Buffer.alloc(16);
-  for (const [i, group] of all.entries()) bytes.writeUInt16BE(Number.parseInt(group, 16), 2 * i);
-  return bytes;
-}
 
 const mapped = (bytes: Buffer): Buffer =>
   bytes.length === 16 ? bytes : Buffer.concat([Buffer.alloc(10), Buffer.from([0xff, 0xff]), bytes]);

@@ -5,8 +5,11 @@
  */
 import type { Socket } from "node:net";
 
-/** So much may wait for a client that reads slowly; then coturn is not read any more, and drops what it cannot say. */
-const MAX_WAITING_BYTES = 64 * 1024;
+/**
+ * So much may wait for a client that reads slowly; then coturn is not read any more, and drops what it cannot say. More
+ * than the longest message (65,555 bytes), of which the end would never come.
+ */
+const MAX_WAITING_BYTES = 128 * 1024;
 
 export function pipeMessages(from: Socket, to: Socket): void {
   let waiting: Buffer = Buffer.alloc(0);

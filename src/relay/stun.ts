@@ -1,7 +1,7 @@
 /** STUN messages (RFC 8489) as far as a client of STUN and TURN (RFC 8656) needs them. Pure: bytes in, bytes out. */
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
-import { isIPv6 } from "node:net";
 import { crc32 } from "node:zlib";
+import { bytesOf, textOf } from "./address-bytes.ts";
 
 export const METHOD = {
   binding: 0x001,
@@ -166,23 +166,4 @@ function xored(bytes: Uint8Array, transaction: Uint8Array): Buffer {
   mask.writeUInt32BE(COOKIE, 0);
   mask.set(transaction, 4);
   return Buffer.from(bytes.map((byte, at) => byte ^ mask[at]!));
-}
-
-function bytesOf(address: string): Buffer {
-  if (!isIPv6(address)) return Buffer.from(address.split(".").map(Number));
-  // As a URL has it: without a dotted end, shortened at one place.
-  const [head = "", tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split("::");
-  const words = (text = ""): number[] =>
-    text === "" ? [] : text.split(":").map((word) => parseInt(word, 16));
-  const [left, right] = [words(head), words(tail)];
-  const bytes = Buffer.alloc(16);
-  for (const [at, word] of left.entries()) bytes.writeUInt16BE(word, at * 2);
-  for (const [at, word] of right.entries()) bytes.writeUInt16BE(word, 16 - (right.length - at) * 2);
-  return bytes;
-}
-
-function textOf(bytes: Buffer): string {
-  if (bytes.length === 4) return bytes.join(".");
-  const words = bytes.toString("hex").match(/.{4}/g)!;
-  return new URL(`http://[${words.join(":")}]`).hostname.slice(1, -1);
 }

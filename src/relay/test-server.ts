@@ -1,13 +1,13 @@
 /** A STUN and TURN server for tests: the coturn that `npm run build` made, on a free port of loopback. */
 import { createHmac, randomBytes } from "node:crypto";
 import { createSocket } from "node:dgram";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { realClock } from "../clock.ts";
 import { startProgram } from "../embedded/program.ts";
+import { coturnBinary } from "./test-relay.ts";
 import { openTurnClient, type Credentials } from "./turn-client.ts";
 
 export interface TestTurn {
@@ -17,17 +17,6 @@ export interface TestTurn {
   /** Credentials as the server's secret makes them, valid for `seconds`. */
   credentials(name?: string, seconds?: number): Credentials;
   stop(): Promise<void>;
-}
-
-/**
- * The coturn binary that tests run: `CHATRANDOM_TURN_SERVER`, or the one that `npm run build` made.
- * @throws Error when there is none yet.
- */
-export function turnBinary(): string {
-  const built = fileURLToPath(new URL("../../.cache/native/turnserver", import.meta.url));
-  const path = process.env["CHATRANDOM_TURN_SERVER"] ?? built;
-  if (!existsSync(path)) throw new Error("there is no turnserver binary yet: run `npm run build` first");
-  return path;
 }
 
 /** Free for TCP and for UDP. */
@@ -85,7 +74,7 @@ export async function startTestTurn(lines: readonly string[] = ["allow-loopback-
   };
   const program = await startProgram({
     name: "coturn",
-    command: async () => ({ file: turnBinary(), args: ["-c", file] }),
+    command: async () => ({ file: coturnBinary(), args: ["-c", file] }),
     answers,
     log: LOG,
   });

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { connect as connectTcp, isIPv6 } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { Credentials } from "./credentials.ts";
-import { bytesOf } from "./forward.ts";
+import { bytesOf, textOf } from "./address-bytes.ts";
 import { lengthOf } from "./records.ts";
 
 export const METHOD = { binding: 1, allocate: 3, refresh: 4, send: 6, permit: 8, bindChannel: 9 } as const;
@@ -293,12 +293,8 @@ function xor(bytes: Buffer, id: Buffer): Buffer {
 
 function placeOf(value: Buffer, message: Buffer): Place {
   const bytes = xor(value.subarray(4), message.subarray(8, 20));
-  const groups = Array.from({ length: 8 }, (_, n) => bytes.toString("hex", 2 * n, 2 * n + 2));
   return {
-    address:
-      bytes.length === 4
-        ? [...bytes].join(".")
-        : new URL(`http://[${groups.join(":")}]`).hostname.slice(1, -1),
+    address: textOf(bytes),
     port: value.readUInt16BE(2) ^ (COOKIE >>> 16),
   };
 }
