@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { connect, createServer, type AddressInfo } from "node:net";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
@@ -326,6 +326,24 @@ describe("the process", () => {
     expect(readdirSync(folder)).toEqual([expect.stringMatching(/^turnserver-[0-9a-f]{16}$/)]);
     expect(JSON.stringify(relay.logged)).not.toContain(secret);
     expect(JSON.stringify(relay.logged)).not.toContain(credential);
+  });
+
+  test("leaves no file of one that was killed while it started", async () => {
+    const relay = await startRelay();
+    const pid = relay.pid()!;
+    const left = (name: string, ageMs: number) => {
+      const file = join(relay.dataDir, "programs", name);
+      writeFileSync(file, "static-auth-secret=x", { mode: 0o600 });
+      const then = (Date.now() - ageMs) / 1_000;
+      utimesSync(file, then, then);
+      return file;
+    };
+    const old = left("relay-1-0badcafe.conf", 120_000);
+    // Perhaps of another one that starts now.
+    const fresh = left("relay-1-deadbeef.conf", 0);
+    process.kill(pid, "SIGKILL");
+    await until(() => relay.state() === "up" && relay.pid() !== pid);
+    expect([existsSync(old), existsSync(fresh)]).toEqual([false, true]);
   });
 
   test("is started again when it is killed, with the same ports and secret", async () => {

@@ -1,7 +1,7 @@
 /** The relay of one appliance: coturn, started, watched, restarted and stopped like the embedded Redis. */
 import { randomBytes } from "node:crypto";
 import { createSocket } from "node:dgram";
-import { rmSync, writeFileSync } from "node:fs";
+import { readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { networkInterfaces } from "node:os";
 import { dirname, join } from "node:path";
@@ -141,6 +141,7 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
           join(dirname(file), `${name}.${ending}`),
         ) as [string, string];
         removeFiles();
+        removeOldFiles(dirname(file));
         files = [configFile, pidFile];
         const text = coturnConfig({ addresses, port, proxyPort, limits: turn, secret, pidFile });
         writeFileSync(configFile, text, { mode: 0o600, flag: "wx" });
@@ -237,6 +238,19 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
     onMove: (listener) => void moved.add(listener),
     stop: () => (stopping ??= stop()),
   };
+}
+
+/** They are there for the moment of a start. */
+const FILES_STAY_MS = 60_000;
+
+/** Who is killed while the relay starts leaves the secret behind, and in a cluster the next one has the same. */
+function removeOldFiles(directory: string): void {
+  for (const name of readdirSync(directory)) {
+    if (!/^relay-\d+-[0-9a-f]{8}\.(conf|pid)$/.test(name)) continue;
+    const file = join(directory, name);
+    const { mtimeMs } = statSync(file, { throwIfNoEntry: false }) ?? { mtimeMs: Number.POSITIVE_INFINITY };
+    if (mtimeMs < Date.now() - FILES_STAY_MS) rmSync(file, { force: true });
+  }
 }
 
 const thisMachine = async (): Promise<Machine> => ({
