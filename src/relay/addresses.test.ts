@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { listenHost, type Machine, relayAddresses, signatureOf, type Wanted } from "./addresses.ts";
+import { bindable, listenHost, type Machine, relayAddresses, signatureOf, type Wanted } from "./addresses.ts";
 import { isOutward, isPublic } from "./ranges.ts";
 
 const machine = (addresses: string[], outward: string[] = []): Machine => ({
@@ -100,6 +100,12 @@ describe("the relay", () => {
     expect(addresses({}, machine([])).reach).toBe("this machine");
     expect(addresses({}, { interfaces: {}, outward: [] }).listen).toEqual(["127.0.0.1"]);
   });
+});
+
+test("an address that cannot be listened on is left out, as one of IPv6 in its first seconds", async () => {
+  const given = ["127.0.0.1", "198.51.100.7", "::1", "2001:db8::7"];
+  const found = await bindable({ all: given.map((address) => ({ address }) as never), none: undefined });
+  expect(found.all?.map(({ address }) => address)).toEqual(["127.0.0.1", "::1"]);
 });
 
 test("a new temporary address of IPv6 is no change of the machine; another network is", () => {

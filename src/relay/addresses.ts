@@ -110,6 +110,31 @@ const ownAddresses = ({ interfaces }: Machine): string[] =>
 export const isLost = ({ relay }: RelayAddresses, now: RelayAddresses): boolean =>
   relay.some((address) => !now.relay.includes(address) && !now.own.includes(address));
 
+/**
+ * The interfaces with those of their addresses that can be listened on. One of IPv6 cannot in its first second or two, as
+ * at the start of a machine, while the system asks whether somebody has it already; and never if so.
+ */
+export async function bindable(interfaces: Machine["interfaces"]): Promise<Machine["interfaces"]> {
+  const found: Machine["interfaces"] = {};
+  for (const [name, all = []] of Object.entries(interfaces)) {
+    const can = await Promise.all(all.map(({ address }) => canBind(address)));
+    found[name] = all.filter((_, at) => can[at]);
+  }
+  return found;
+}
+
+function canBind(address: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createSocket(isIPv4(address) ? "udp4" : "udp6");
+    const done = (can: boolean): void => {
+      socket.close();
+      resolve(can);
+    };
+    socket.once("error", () => done(false));
+    socket.bind(0, address, () => done(true));
+  });
+}
+
 /** Stands for the addresses, so that a change of them is noticed: of IPv6 the networks, for temporary ones change daily. */
 export const signatureOf = (machine: Machine): string =>
   ownAddresses(machine)

@@ -18,6 +18,7 @@ import {
 import { Failure } from "../failure.ts";
 import {
   addressesOf,
+  bindable,
   isLost,
   listenHost,
   type Machine,
@@ -254,7 +255,7 @@ function removeOldFiles(directory: string): void {
 }
 
 const thisMachine = async (): Promise<Machine> => ({
-  interfaces: networkInterfaces(),
+  interfaces: await bindable(networkInterfaces()),
   outward: await outwardAddresses(),
 });
 
