@@ -304,15 +304,27 @@ export class Call {
   #beat(count: number): void {
     this.#peer?.beat(this.#picturesToAsk > 0);
     if (this.#picturesToAsk > 0) this.#picturesToAsk -= 1;
-    if (this.#state === "connected" && !this.#pulse.alive) {
-      this.#interrupt();
-      // The gentle way once: the browser may say that it has helped, and still nothing comes.
-      if (this.#healed) this.#anew();
-      else this.#heal();
-      this.#healed = true;
-    } else if (this.#state === "connected" && count % WAY_BEATS === 0) {
-      void this.#tellWay();
-    }
+    if (this.#state !== "connected") return;
+    if (!this.#pulse.alive) return this.#silent();
+    // After an ICE restart browsers stay with the old way for seconds, so nothing is concluded early.
+    if (this.#pulse.late && !this.#healed) void this.#listenCloser();
+    if (count % WAY_BEATS === 0) void this.#tellWay();
+  }
+
+  #silent(): void {
+    this.#interrupt();
+    // The gentle way once: the browser may say that it has helped, and still nothing comes.
+    if (this.#healed) this.#anew();
+    else this.#heal();
+    this.#healed = true;
+  }
+
+  async #listenCloser(): Promise<void> {
+    const peer = this.#peer;
+    const bytes = await peer?.received().catch(() => null);
+    if (typeof bytes !== "number" || this.#peer !== peer) return;
+    this.#pulse.received(bytes);
+    if (this.#state === "connected" && !this.#healed && !this.#pulse.alive) this.#silent();
   }
 
   async #tellWay(): Promise<void> {

@@ -13,7 +13,7 @@ import type { Clock } from "./clock.ts";
 import type { Discretion } from "./discretion.ts";
 import { discreetCandidate, discreetSdp } from "./discretion.ts";
 import type { Way } from "./way.ts";
-import { wayOf } from "./way.ts";
+import { receivedBytes, wayOf } from "./way.ts";
 
 export type Kind = "audio" | "video";
 export type Tracks = Record<Kind, MediaStreamTrack | null>;
@@ -180,6 +180,12 @@ export class Peer {
   async way(): Promise<Way | null> {
     if (this.#closed) return null;
     return wayOf(await this.#connection.getStats());
+  }
+
+  /** How many bytes have arrived so far, of whatever kind; null when the browser does not say. */
+  async received(): Promise<number | null> {
+    if (this.#closed) return null;
+    return receivedBytes(await this.#connection.getStats());
   }
 
   /** Lets the stranger's page know that this one is there, and whether it needs a whole picture. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { wayOf } from "./way.ts";
+import { receivedBytes, wayOf } from "./way.ts";
 
 const report = (...stats: object[]) =>
   new Map(stats.map((each, index) => [String(index), each])) as unknown as RTCStatsReport;
@@ -49,4 +49,10 @@ test("is none where there is none, or none that is known", () => {
   expect(wayOf(report(pair("P1", "L9", { selected: true }), remote))).toBeNull();
   const odd = { ...host, candidateType: "carrier-pigeon" };
   expect(wayOf(report(pair("P1", "L1", { selected: true }), odd, remote))).toBeNull();
+});
+
+test("brings what all its pairs have received, as far as the browser says", () => {
+  const some = pair("P1", "L1", { bytesReceived: 3 });
+  expect(receivedBytes(report(some, pair("P2", "L2", { bytesReceived: 4 }), pair("P3", "L1"), host))).toBe(7);
+  expect(receivedBytes(report(pair("P1", "L1"), { ...host, bytesReceived: 5 }))).toBeNull();
 });

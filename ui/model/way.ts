@@ -1,4 +1,4 @@
-/** Which way through the network a call takes, read from what browsers tell of their connections. */
+/** Which way through the network a call takes and what it brings, read from what browsers tell of their connections. */
 import type { CandidateType, Transport } from "../../src/protocol/messages.ts";
 import { CANDIDATE_TYPES, TRANSPORTS } from "../../src/protocol/messages.ts";
 
@@ -24,6 +24,15 @@ export function wayOf(stats: RTCStatsReport): Way | null {
   const over = local?.["relayProtocol"] ?? local?.["protocol"];
   const transport = TRANSPORTS.find((each) => each === over);
   return ours && theirs && transport ? { local: ours, remote: theirs, transport } : null;
+}
+
+/** What has arrived by all the ways that a connection has; null when the browser does not say. */
+export function receivedBytes(stats: RTCStatsReport): number | null {
+  const counts = [...stats.values()]
+    .filter((report: Fields) => report["type"] === "candidate-pair")
+    .map((report: Fields) => report["bytesReceived"])
+    .filter((bytes) => typeof bytes === "number");
+  return counts.length > 0 ? counts.reduce((sum, bytes) => sum + bytes) : null;
 }
 
 const isUsed = ({ nominated, state }: Fields): boolean => nominated === true && state === "succeeded";

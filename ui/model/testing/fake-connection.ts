@@ -60,8 +60,11 @@ export class FakeConnection {
   ontrack: ((event: { track: FakeTrack }) => void) | null = null;
   channel: FakeChannel | null = null;
   pulse: FakeChannel | null = null;
-  /** Says that it is connected, and nothing arrives. */
+  /** Says that it is connected, and no message arrives. */
   deaf = false;
+  /** Sound and picture arrive, whatever becomes of messages. */
+  streams = false;
+  received = 0;
   readonly transceivers: FakeTransceiver[] = [];
   configuration: RTCConfiguration;
   /** Like a real one that hangs: everything works, it only never connects. */
@@ -163,6 +166,7 @@ export class FakeConnection {
           id: "P",
           type: "candidate-pair",
           selected: this.linked !== "",
+          bytesReceived: (this.received += this.streams ? 1_000 : 0),
           localCandidateId: "L",
           remoteCandidateId: "R",
         },
@@ -185,7 +189,9 @@ export class FakeConnection {
   hears(channel: FakeChannel | null | undefined): FakeChannel | null {
     const open = this.by === "relay" || this.#network.direct;
     const arrives = open && this.connectionState === "connected" && this.partner?.deaf === false;
-    return arrives && this.partner?.partner === this ? (channel ?? null) : null;
+    if (!arrives || this.partner?.partner !== this) return null;
+    this.partner.received += 1;
+    return channel ?? null;
   }
 
   /** Whether this side has all it needs to reach `other`. */
