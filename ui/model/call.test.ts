@@ -249,6 +249,13 @@ test("says what stands in the way", async () => {
   for (const { call } of [pages.offerer, pages.answerer])
     expect([call.state, call.obstacle]).toEqual(["failed", "network"]);
 
+  const unheard = new TwoPages();
+  unheard.loses = (signal) => "description" in signal;
+  unheard.match();
+  unheard.answerer.call.receive({ restart: "ice", generation: 1 });
+  await unheard.clock.pass(FAILED_AFTER_MS);
+  expect([unheard.answerer.call.state, unheard.answerer.call.obstacle]).toEqual(["failed", "network"]);
+
   for (const role of ["offerer", "answerer"] as const) {
     const poor = new TwoPages();
     poor[role].newPeer = () => {

@@ -61,6 +61,8 @@ export class Call {
   #picturesToAsk = 0;
   readonly #favours: Bucket;
   #heardOfStranger = false;
+  /** Whether the browser would not make the current connection. */
+  #refused = false;
   /** Whether it was tried to heal the current silence. */
   #healed = false;
   #stopWatch = () => {};
@@ -91,7 +93,7 @@ export class Call {
   }
 
   get obstacle(): Obstacle {
-    if (!this.#peer && (this.role === "offerer" || this.#heardOfStranger)) return "browser";
+    if (this.#refused) return "browser";
     return this.#heardOfStranger ? "network" : "stranger";
   }
 
@@ -242,8 +244,10 @@ export class Call {
     try {
       peer = ready ?? this.#setup.newPeer(this.mode, this.role, this.relayOnly);
     } catch {
+      this.#refused = true;
       return null;
     }
+    this.#refused = false;
     this.#peer = peer;
     const { events } = this.#setup;
     peer.listen({
