@@ -30,6 +30,8 @@ const MOST_RETRY_S = 60;
 export class Search {
   readonly #setup: SearchSetup;
   #unanswered: Find | null = null;
+  /** Whether the node has said that the visitor waits. */
+  #waits = false;
   #stopRetry = () => {};
   /** Counts beginnings and ends, so that what waits for an offer knows whether it is still wanted. */
   #turn = 0;
@@ -39,11 +41,12 @@ export class Search {
   }
 
   /**
-   * Asks for a partner, or, while waiting, for another kind of partner. At once when the offer is there. `again` when
-   * the node has said that the visitor waits: should it match us in this very moment, we have not pressed Next.
+   * Asks for a partner, at once when the offer is there. `again` when the node has said that the visitor waits: should
+   * it match us in this very moment, we have not pressed Next.
    */
   begin(mode: Mode, again = false): void {
     this.end();
+    this.#waits = again;
     const turn = this.#turn;
     const { clock, spare } = this.#setup;
     if (spare.offer(mode) !== null) return this.#find(mode, again);
@@ -57,9 +60,21 @@ export class Search {
     void spare.prepare(mode).then(go);
   }
 
-  /** The node answered, or nobody looks any more. */
+  /** Asks for what the visitor prefers by now. */
+  change(mode: Mode): void {
+    this.begin(mode, this.#waits);
+  }
+
+  /** The node has answered that the visitor waits. */
+  waits(): void {
+    this.end();
+    this.#waits = true;
+  }
+
+  /** Somebody was found, or nobody looks any more. */
   end(): void {
     this.#turn += 1;
+    this.#waits = false;
     this.#unanswered = null;
     this.#stopRetry();
   }

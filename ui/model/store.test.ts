@@ -216,11 +216,24 @@ test("changed preferences change the ticket while waiting, with the same offer",
   await search();
   store.setPreferences({ interests: [" Chess "], languages: ["en"], strict: true, hideAddress: false });
   const [first, second] = sockets.last.all("find");
-  expect(second).toEqual({ ...first, interests: ["Chess"], languages: ["en"], strict: true });
+  // Should a match cross with it, nobody has pressed Next.
+  expect(second).toEqual({ ...first, interests: ["Chess"], languages: ["en"], strict: true, again: true });
   store.setPreferences({ interests: [], languages: [], strict: true, hideAddress: false });
-  expect(sockets.last.all("find")[2]).toEqual(first);
+  expect(sockets.last.all("find")[2]).toEqual({ ...first, again: true });
   store.setPreferences({ interests: ["go"], languages: [], strict: false, hideAddress: false });
   expect(createStore(browser).preferences.value.interests).toEqual(["go"]);
+});
+
+test("preferences that change before the node has answered Next are still part of it", async () => {
+  await search();
+  sockets.last.says(matched("p"));
+  await clock.pass(2_000);
+  store.next();
+  await settle();
+  store.setPreferences({ interests: ["go"], languages: [], strict: false, hideAddress: false });
+  await settle();
+  const [next, changed] = sockets.last.all("find").slice(1);
+  expect([next?.again, changed?.again, changed?.interests]).toEqual([undefined, undefined, ["go"]]);
 });
 
 test.each(["rate_limited", "too_many_sessions"] as const)(
@@ -264,7 +277,7 @@ test("T5: a find that the node does not understand is made again in its plainest
   const refusal = { type: "error", code: "invalid_message", message: "no", field: "interests" } as const;
   sockets.last.says(refusal);
   sockets.last.says(refusal);
-  expect(sockets.last.all("find").slice(2)).toEqual([{ type: "find", mode: "video" }]);
+  expect(sockets.last.all("find").slice(2)).toEqual([{ type: "find", mode: "video", again: true }]);
 });
 
 test("M2: an undone match is dropped without a word and the search goes on", async () => {

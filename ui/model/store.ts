@@ -159,7 +159,7 @@ export function createStore(browser: Browser): Store {
 
   function onWaiting(relaxations: Relaxation[]): void {
     if (phase.value === "home" || phase.value === "starting") return;
-    search.end();
+    search.waits();
     relaxed.value = relaxations;
     // The match was undone, the other side could not be reached; our ticket is back at its place.
     endCall("lost");
@@ -352,7 +352,7 @@ export function createStore(browser: Browser): Store {
       if (trouble.value === "noRelay") trouble.value = null;
       if (phase.value === "talking") void spare.prepare(mode.value);
     }
-    if (phase.value === "waiting" && !relayLacks()) search.begin(mode.value);
+    if (phase.value === "waiting" && !relayLacks()) search.change(mode.value);
   }
 
   browser.onHint((hint) => signaling.hint(hint));
