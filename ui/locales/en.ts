@@ -119,6 +119,12 @@ export const words = {
         lines: ["Close other tabs with calls in them, or load this page again."],
       },
     } satisfies Record<Failure, { title: string; lines: string[] }>,
+    tooManyWindows: {
+      title: "Too many windows",
+      lines: [
+        "This browser chats in as many windows as it may. Close one of them, and the search goes on here.",
+      ],
+    },
     hidden: "Your address is hidden, so the relay was the only way to try.",
     noRelay: "Without a relay no call can come about.",
     noRelayHelp: "Switch “Hide my address” off to call directly, or come back later.",

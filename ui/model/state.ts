@@ -47,6 +47,7 @@ export type Failure =
 export type CallTrouble =
   | Failure
   | "reconnecting" // it was there, and is being mended
+  | "tooManyWindows" // this browser searches and chats in as many as it may; the search goes on when one is free
   | "noRelay" // the address is to be hidden, and nobody relays
   | "unsupported"; // this browser knows no calls
 

@@ -256,6 +256,22 @@ test.each(["rate_limited", "too_many_sessions"] as const)(
   },
 );
 
+test("T7: who has too many windows open is told so, until the node lets this one search", async () => {
+  open();
+  store.start("text");
+  await settle();
+  const refusal = { type: "error", code: "too_many_sessions", message: "no", retryAfter: 5 } as const;
+  sockets.last.says(refusal);
+  expect([store.phase.value, store.trouble.value]).toEqual(["waiting", "tooManyWindows"]);
+  await clock.pass(7_000);
+  expect(store.trouble.value).toBe("tooManyWindows");
+  sockets.last.says(waiting());
+  expect(store.trouble.value).toBeNull();
+  sockets.last.says(refusal);
+  store.stop();
+  expect(store.trouble.value).toBeNull();
+});
+
 test("a node whose store is away keeps the find; it is repeated only when nothing comes of that", async () => {
   open();
   store.start("text");

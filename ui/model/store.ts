@@ -124,6 +124,8 @@ export function createStore(browser: Browser): Store {
         if (!call && message.pair === last?.pair) reported.value = true;
         return;
       case "error":
+        if (message.code === "too_many_sessions" && phase.value === "waiting")
+          trouble.value = "tooManyWindows";
         return search.refused(message);
     }
   }
@@ -163,6 +165,7 @@ export function createStore(browser: Browser): Store {
     relaxed.value = relaxations;
     // The match was undone, the other side could not be reached; our ticket is back at its place.
     endCall("lost");
+    trouble.value = calm;
     phase.value = "waiting";
   }
 
@@ -211,6 +214,7 @@ export function createStore(browser: Browser): Store {
   function look(again = false): void {
     if (relayLacks()) return;
     phase.value = "waiting";
+    trouble.value = calm;
     relaxed.value = [];
     search.begin(mode.value, again);
   }
@@ -221,6 +225,7 @@ export function createStore(browser: Browser): Store {
     chat.begin();
     ended.value = null;
     reported.value = false;
+    trouble.value = calm;
     common.value = match.common;
     phase.value = "connecting";
     const [relay, written] = [ice.relayOnly, new CallRecord(clock, match.pair, beginning.kind)];
@@ -294,6 +299,7 @@ export function createStore(browser: Browser): Store {
     spare.close();
     media.release();
     relaxed.value = [];
+    trouble.value = calm;
     phase.value = "home";
   }
 

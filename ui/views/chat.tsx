@@ -41,6 +41,17 @@ function Log() {
       element.scrollTop = element.scrollHeight;
   }, [lines, typing]);
 
+  // A keyboard that slides in, a message of many lines and a turned phone take room from it.
+  useEffect(() => {
+    const { current: element } = log;
+    if (!element) return;
+    const observer = new ResizeObserver(() => {
+      if (following.current) element.scrollTop = element.scrollHeight;
+    });
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, []);
+
   return (
     <div
       ref={log}

@@ -14,7 +14,8 @@ const wide = () => matchMedia("(min-width: 900px) and (min-height: 500px)").matc
 
 export function OwnWindow({ small }: { small: boolean }) {
   const store = useStore();
-  const [corner, setCorner] = useState<Corner>(() => (wide() ? "bottom-right" : "top-right"));
+  const [chosen, setChosen] = useState<Corner | null>(null);
+  const corner = chosen ?? (wide() ? "bottom-right" : "top-right");
   const frame = useRef<HTMLDivElement>(null);
   const drag = useRef<{ x: number; y: number; moved: boolean } | null>(null);
 
@@ -41,13 +42,13 @@ export function OwnWindow({ small }: { small: boolean }) {
     delete element.dataset.dragged;
     element.style.translate = "";
     if (event.type !== "pointerup") return;
-    setCorner(
+    setChosen(
       nearestCorner(box.left + box.width / 2 - stage.left, box.top + box.height / 2 - stage.top, stage),
     );
   };
   const click = () => {
     // The click that ends a drag is not one.
-    if (!drag.current?.moved) setCorner(cornerAfter(corner));
+    if (!drag.current?.moved) setChosen(cornerAfter(corner));
     drag.current = null;
   };
 

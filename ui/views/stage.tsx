@@ -41,6 +41,19 @@ function useUnread(shown: boolean): number {
   return heard - seen.current;
 }
 
+/** Between two strangers the windows stay as they are, unless it takes long. */
+const STAY_MS = 1600;
+
+function useLayout(partnered: boolean): "one" | "two" {
+  const [layout, setLayout] = useState<"one" | "two">("two");
+  useEffect(() => {
+    if (partnered) return setLayout("one");
+    const timer = setTimeout(() => setLayout("two"), STAY_MS);
+    return () => clearTimeout(timer);
+  }, [partnered]);
+  return partnered ? "one" : layout;
+}
+
 /** In a text chat the conversation is the picture, and the stranger a face above it. */
 function Strip() {
   const { common } = useStore();
@@ -68,11 +81,12 @@ export function Stage() {
   useVisibleHeight();
 
   const phase = store.phase.value;
+  const partnered = phase === "connecting" || phase === "talking";
+  const layout = useLayout(partnered);
   const media = store.media.value;
   const video = store.mode.value === "video";
   if (phase === "starting" && video && isMediaProblem(media)) return <NoCamera problem={media} />;
 
-  const partnered = phase === "connecting" || phase === "talking";
   if (partnered) metSomebody.current = true;
   const { title, lines } = tell(situation(store));
   // A failed call tells its story in the stranger's window, which a text chat has not got.
@@ -81,7 +95,9 @@ export function Stage() {
   const away = tellServer(store.server.value, phase);
   // In a call there is no room for the whole story, which the own window tells while waiting.
   const unseen = partnered && video && isMediaProblem(media) && !store.cameraOn.value ? media : null;
-  const shared = partnered && !isFailure(store.trouble.value) ? sharedWords(store.common.value) : [];
+  // While the windows are closed it stands there, large.
+  const shared =
+    phase === "talking" && !isFailure(store.trouble.value) ? sharedWords(store.common.value) : [];
 
   return (
     <main
@@ -90,7 +106,7 @@ export function Stage() {
       data-mode={store.mode.value}
       data-phase={phase}
       data-written={store.chat.value.length > 0}
-      data-layout={partnered ? "one" : "two"}
+      data-layout={layout}
       data-chat={chatShown || !video ? "shown" : "away"}
     >
       <p class="sr-only" role="status">
@@ -98,7 +114,7 @@ export function Stage() {
       </p>
       <section class="view">
         {!video && phase === "talking" ? <Strip /> : <StrangerWindow video={video} />}
-        {video && <OwnWindow small={partnered} />}
+        {video && <OwnWindow small={layout === "one"} />}
         <div class="view-top">
           {(partnered || metSomebody.current) && <ReportMenu past={!partnered} />}
           <div class="view-notes">

@@ -21,10 +21,15 @@ test("somebody left waiting reads why, and that the search goes on", () => {
   expect(telling.lines).toEqual([words.ended.lost]);
 });
 
-test("every relaxed preference is told, and being alone as well", () => {
-  const { lines } = tell({ ...waiting, relaxed: ["interests", "recent"], online: 1 });
-  expect(lines).toEqual([words.relaxed.interests, words.relaxed.recent, words.stage.alone]);
+test("every relaxed preference is told, but to whom is alone nothing else", () => {
+  const relaxed = { ...waiting, relaxed: ["interests", "recent"] } as const;
+  expect(tell(relaxed).lines).toEqual([words.relaxed.interests, words.relaxed.recent]);
+  expect(tell({ ...relaxed, online: 1 }).lines).toEqual([words.stage.alone]);
   expect(tell({ ...waiting, online: null }).lines).toEqual([]);
+});
+
+test("who has too many windows open is told what to do about it", () => {
+  expect(tell({ ...waiting, trouble: "tooManyWindows" })).toEqual(words.trouble.tooManyWindows);
 });
 
 test.each(Object.keys(words.trouble.failed) as (keyof typeof words.trouble.failed)[])(

@@ -36,8 +36,10 @@ export function tell(s: Situation): Telling {
         ? { title: words.asking.title, lines: [words.asking.lead] }
         : { title: words.stage.starting, lines: [] };
     case "waiting": {
-      const lines = s.relaxed.map((which) => words.relaxed[which]);
-      if (s.online !== null && s.online <= 1) lines.push(words.stage.alone);
+      if (s.trouble === "tooManyWindows") return words.trouble.tooManyWindows;
+      // Who is alone is not told of those that might come into question.
+      const alone = s.online !== null && s.online <= 1;
+      const lines = alone ? [words.stage.alone] : s.relaxed.map((which) => words.relaxed[which]);
       if (s.ended) lines.unshift(words.ended[s.ended]);
       return { title: s.ended ? words.stage.lookingAgain : words.stage.looking, lines };
     }

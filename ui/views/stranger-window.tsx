@@ -33,9 +33,10 @@ export function StrangerWindow({ video }: { video: boolean }) {
           {lines.map((line) => (
             <p key={line}>{line}</p>
           ))}
-          {phase === "waiting" && !stuck && waiting !== null && (store.online.value ?? 0) > 1 && (
-            <p class="count">{words.stage.lookingToo(waiting - 1)}</p>
-          )}
+          {phase === "waiting" &&
+            !store.trouble.value &&
+            waiting !== null &&
+            (store.online.value ?? 0) > 1 && <p class="count">{words.stage.lookingToo(waiting - 1)}</p>}
         </div>
         <div
           class="peek"
