@@ -141,7 +141,7 @@ test("a server that is lost is told, the call goes on, and so does everything wh
 
     expect(await own.stop()).toBe(0);
     const goesOn = red.page.getByText("Server out of reach, your call goes on.");
-    const tryingAgain = blue.page.getByText("The server is out of reach. Trying again…");
+    const tryingAgain = blue.page.getByText("The server is out of reach. Trying again…").first();
     await goesOn.waitFor();
     await tryingAgain.waitFor();
     await Promise.all([red.meets(green), green.meets(red)]);

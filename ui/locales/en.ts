@@ -57,6 +57,7 @@ export const words = {
   stage: {
     looking: "Looking for somebody…",
     lookingAgain: "Looking for somebody else…",
+    searchHalts: "Your search waits",
     alone: "Nobody else is here yet. Keep this page open: the moment somebody comes, you meet.",
     /** `others` look as well; none of them may fit, or be met again so soon. */
     lookingToo: (others: number) =>

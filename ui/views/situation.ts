@@ -6,6 +6,7 @@ export function situation(store: Store): Situation {
   return {
     phase: store.phase.value,
     mode: store.mode.value,
+    server: store.server.value,
     media: store.media.value,
     online: store.online.value,
     ended: store.ended.value,

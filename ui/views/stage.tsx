@@ -92,7 +92,8 @@ export function Stage() {
   // A failed call tells its story in the stranger's window, which a text chat has not got.
   const told = store.trouble.value === "reconnecting" || (!video && isFailure(store.trouble.value));
   const trouble = phase === "talking" && told ? title : null;
-  const away = tellServer(store.server.value, phase);
+  // Who waits reads it in the stranger's window.
+  const away = phase === "waiting" ? null : tellServer(store.server.value, phase);
   // In a call there is no room for the whole story, which the own window tells while waiting.
   const unseen = partnered && video && isMediaProblem(media) && !store.cameraOn.value ? media : null;
   // While the windows are closed it stands there, large.
@@ -109,6 +110,7 @@ export function Stage() {
       data-layout={layout}
       data-chat={chatShown || !video ? "shown" : "away"}
     >
+      <h1 class="sr-only">{store.placeName.value || words.place}</h1>
       <p class="sr-only" role="status">
         {[title, ...lines].join(" ")}
       </p>

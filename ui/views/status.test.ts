@@ -5,6 +5,7 @@ import { languageName, sharedWords, tell, tellAddress, tellServer, type Situatio
 const waiting: Situation = {
   phase: "waiting",
   mode: "video",
+  server: { state: "open" },
   media: "granted",
   online: 40,
   ended: null,
@@ -26,6 +27,13 @@ test("every relaxed preference is told, but to whom is alone nothing else", () =
   expect(tell(relaxed).lines).toEqual([words.relaxed.interests, words.relaxed.recent]);
   expect(tell({ ...relaxed, online: 1 }).lines).toEqual([words.stage.alone]);
   expect(tell({ ...waiting, online: null }).lines).toEqual([]);
+});
+
+test("who waits while the server is away is told so, and nothing of a search that nobody makes", () => {
+  const server = { state: "reconnecting", attempt: 1 } as const;
+  const told = { title: words.stage.searchHalts, lines: [words.server.reconnecting] };
+  expect(tell({ ...waiting, server, relaxed: ["recent"], ended: "left" })).toEqual(told);
+  expect(tell({ ...waiting, server, phase: "talking" }).title).toBe(words.stage.talking);
 });
 
 test("who has too many windows open is told what to do about it", () => {

@@ -6,6 +6,7 @@ import type { Common, EndReason, Mode, Relaxation } from "../../src/protocol/mes
 export interface Situation {
   phase: Phase;
   mode: Mode;
+  server: ServerLink;
   media: MediaState;
   online: number | null;
   ended: EndReason | null;
@@ -36,6 +37,8 @@ export function tell(s: Situation): Telling {
         ? { title: words.asking.title, lines: [words.asking.lead] }
         : { title: words.stage.starting, lines: [] };
     case "waiting": {
+      const away = tellServer(s.server, s.phase);
+      if (away) return { title: words.stage.searchHalts, lines: [away] };
       if (s.trouble === "tooManyWindows") return words.trouble.tooManyWindows;
       // Who is alone is not told of those that might come into question.
       const alone = s.online !== null && s.online <= 1;

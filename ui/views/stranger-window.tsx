@@ -24,6 +24,7 @@ export function StrangerWindow({ video }: { video: boolean }) {
 
   const { title, lines } = tell(situation(store));
   const waiting = store.waiting.value;
+  const open = store.server.value.state === "open";
   return (
     <div class={`window theirs tone-${seed % TONES}`} data-seen={seen}>
       {/* Hidden from screen readers, who hear the same from the live region of the stage. */}
@@ -34,6 +35,7 @@ export function StrangerWindow({ video }: { video: boolean }) {
             <p key={line}>{line}</p>
           ))}
           {phase === "waiting" &&
+            open &&
             !store.trouble.value &&
             waiting !== null &&
             (store.online.value ?? 0) > 1 && <p class="count">{words.stage.lookingToo(waiting - 1)}</p>}
