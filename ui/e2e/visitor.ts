@@ -24,8 +24,8 @@ interface Sample {
   /** Decoded so far by the connection that is up: pictures, and moments of sound that were not made up for lost ones. */
   frames: number;
   samples: number;
-  /** The loudest frequency in Hz; 0 when there is silence. */
-  tone: number;
+  /** The loudest frequency in Hz; 0 when there is silence, null before anybody has listened for long enough to tell. */
+  tone: number | null;
 }
 
 export interface VisitorOptions {
@@ -104,7 +104,12 @@ export class Visitor {
 
   /** The voice of the stranger, null while there is silence. */
   async heard(): Promise<Color | null> {
-    const tone = (await this.sample())?.tone ?? 0;
+    const sample = await until(
+      () => this.sample(),
+      (now) => now?.tone !== null,
+      `${this.color} listens`,
+    );
+    const tone = sample?.tone ?? 0;
     const found = Object.entries(COLORS).find(([, who]) => Math.abs(who.tone - tone) < 60);
     return found ? (found[0] as Color) : null;
   }
@@ -206,12 +211,12 @@ const EXPECTED = /WebSocket|ERR_CONNECTION|can.t establish|Cross-Origin-Opener-P
 /** For `expect.poll`. */
 export const POLL = { timeout: 20_000, interval: 100 };
 
-/** Asks again and again until the answer is as wanted; fails with what it was last. */
-async function until<T>(ask: () => Promise<T>, wanted: (answer: T) => boolean, what: string): Promise<void> {
+/** Asks again and again until the answer is as wanted, and gives it; fails with what it was last. */
+async function until<T>(ask: () => Promise<T>, wanted: (answer: T) => boolean, what: string): Promise<T> {
   const deadline = performance.now() + POLL.timeout;
   for (;;) {
     const answer = await ask();
-    if (wanted(answer)) return;
+    if (wanted(answer)) return answer;
     if (performance.now() > deadline) throw new Error(`not so: ${what}; last: ${JSON.stringify(answer)}`);
     await new Promise((resolve) => setTimeout(resolve, POLL.interval));
   }
@@ -320,7 +325,7 @@ async function sampleStranger(): Promise<Sample | null> {
   }
 
   const page = window as unknown as Probed;
-  let tone = 0;
+  let tone: number | null = 0;
   if (stream.getAudioTracks().length > 0) {
     if (page.ears?.stream !== stream) {
       void page.ears?.context.close();
@@ -329,9 +334,9 @@ async function sampleStranger(): Promise<Sample | null> {
       analyser.fftSize = 2048;
       context.createMediaStreamSource(stream).connect(analyser);
       page.ears = { stream, context, analyser };
-      await new Promise((resolve) => setTimeout(resolve, 100));
     }
     const { analyser, context } = page.ears;
+    if (context.currentTime < analyser.fftSize / context.sampleRate) tone = null;
     const spectrum = new Uint8Array(analyser.frequencyBinCount);
     analyser.getByteFrequencyData(spectrum);
     const loudest = spectrum.indexOf(Math.max(...spectrum));
