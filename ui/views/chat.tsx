@@ -90,12 +90,13 @@ function Composer() {
   const [text, setText] = useState("");
   const [refused, setRefused] = useState(false);
   const open = store.chatOpen.value;
+  const talking = store.phase.value === "talking";
 
-  // What was meant for one stranger is never sent to another.
+  // What was meant for one stranger is never sent to another. It stays while the connection to this one is mended.
   useEffect(() => {
-    if (!open) setText("");
-    setRefused(false);
-  }, [open]);
+    if (!talking) setText("");
+  }, [talking]);
+  useEffect(() => setRefused(false), [open]);
 
   const submit = () => {
     if (!text.trim()) return;

@@ -24,6 +24,9 @@ export function Picture({ label, stream, own, shown, onFrame }: PictureProps) {
     if (!element || element.srcObject === stream) return;
     element.srcObject = stream;
     if (!stream) return;
+    // The visitor may have touched the page since the last one was refused its sound.
+    if (!own) element.muted = false;
+    setRefused(false);
     element.play().catch((error: DOMException) => {
       // Sound before the visitor has touched the page is refused by browsers: show the picture, and ask for a tap.
       if (own || error.name !== "NotAllowedError") return;
