@@ -5,11 +5,14 @@ import { Failure } from "../failure.ts";
 import { StillClock } from "../still-clock.ts";
 import { restartDelay, startProgram, type Command, type RunningProgram } from "./program.ts";
 
-const log = { debug() {}, info() {}, warn: vi.fn(), error() {} };
+const log = { debug() {}, info() {}, warn: vi.fn(), error: vi.fn() };
 const shell = (script: string): Command => ({ file: "/bin/sh", args: ["-c", script] });
 
 let program: RunningProgram | undefined;
-beforeEach(() => log.warn.mockClear());
+beforeEach(() => {
+  log.warn.mockClear();
+  log.error.mockClear();
+});
 afterEach(() => program?.stop());
 
 /** How many processes have been started. */
@@ -78,6 +81,44 @@ test("after a minute of health the next end is the first one again", async () =>
     clock.move(100);
     await reaches(running, "up");
   }
+});
+
+test("a program that hangs is killed after six times without an answer in a row, and started again", async () => {
+  const clock = new StillClock();
+  let asked = 0;
+  let hangs = false;
+  const running = (program = await startProgram({
+    name: "the program",
+    command: async () => shell("exec sleep 1000"),
+    answers: async () => (asked++, !hangs),
+    log,
+    clock,
+  }));
+  const first = running.pid()!;
+  /** Asks it so often; each time is over before the next one. */
+  const ask = async (times: number) => {
+    for (const end = asked + times; asked < end;) {
+      clock.move(5_000);
+      await Promise.resolve();
+    }
+  };
+  hangs = true;
+  await ask(5);
+  hangs = false;
+  await ask(1);
+  hangs = true;
+  await ask(5);
+  expect(log.error).not.toHaveBeenCalled();
+  await ask(1);
+  expect(log.error).toHaveBeenCalledOnce();
+  hangs = false;
+  await noticed(1);
+  clock.move(100);
+  await reaches(running, "up");
+  expect(isGone(first)).toBe(true);
+  // The watch over the one that is gone has ended.
+  await running.stop();
+  expect(clock.pending).toBe(0);
 });
 
 test("a program that ends before it answers for the first time fails with its last words", async () => {

@@ -15,7 +15,7 @@ export interface Command {
 /** `starting` until it answers for the first time; `down` from its end until it answers again, and after `stop`. */
 export type ProgramState = "starting" | "up" | "down";
 
-/** A program that is started, watched, restarted when it ends, and never left behind. */
+/** A program that is started, watched, restarted when it ends or hangs, and never left behind. */
 export interface RunningProgram {
   state(): ProgramState;
   /** Calls back at every change; the answer ends that. */
@@ -32,7 +32,10 @@ export interface ProgramOptions {
   command(): Promise<Command>;
   /** What of a line that it says may be logged; all of it by default. */
   tell?(line: string): string;
-  /** Whether it answers. Asked again and again from the start of the process on until it does. */
+  /**
+   * Whether it answers, decided within a second or two. Asked again and again from the start of the process on until it
+   * does, and every five seconds from then on.
+   */
   answers(): Promise<boolean>;
   log: Pick<Logger, "debug" | "info" | "warn" | "error">;
   clock?: Clock;
@@ -42,6 +45,12 @@ export interface ProgramOptions {
 const ASK_EVERY_MS = 5;
 /** What has run for so long counts as healthy: its next end is the first one again. */
 const HEALTHY_AFTER_MS = 60_000;
+/**
+ * One that has not answered for half a minute does not come back by itself. Sooner would be dear: its end is the end of the
+ * calls that a relay carries, and a busy machine may keep it waiting.
+ */
+const WATCH_EVERY_MS = 5000;
+const HUNG_AFTER = 6;
 const STOP_WITHIN_MS = 5000;
 /** The last words of a program that failed: enough for its reason. */
 const LAST_LINES = 5;
@@ -135,15 +144,29 @@ export async function startProgram(options: ProgramOptions): Promise<RunningProg
     let alive = true;
     void ended.then(() => (alive = false));
     while (alive && !(await options.answers())) await Promise.race([ended, pause(clock, ASK_EVERY_MS)]);
+    let stopWatching = () => {};
     if (alive && !stopping) {
       log.info({ pid: child.pid }, `${name} is up`);
+      stopWatching = watch(child);
       become("up");
       onUp();
     }
     const words = await ended;
+    stopWatching();
     current = undefined;
     become("down");
     return words;
+  }
+
+  /** Kills it when it hangs, which starts it again. */
+  function watch(child: ChildProcess): () => void {
+    let missed = 0;
+    return clock.every(WATCH_EVERY_MS, async () => {
+      missed = (await options.answers()) ? 0 : missed + 1;
+      if (missed !== HUNG_AFTER || stopping) return;
+      log.error({ pid: child.pid }, `${name} has not answered for half a minute; killing it`);
+      signal(child, "SIGKILL");
+    });
   }
 
   async function keepRunning(onFirstUp: () => void): Promise<void> {

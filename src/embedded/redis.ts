@@ -44,6 +44,7 @@ export const valkey: EmbeddedProgram = {
 };
 
 const LEFT_OVER_ENDS_WITHIN_MS = 3000;
+const ANSWER_MS = 2000;
 
 /**
  * Makes the data directory and checks that it can be used.
@@ -148,10 +149,10 @@ async function endLeftOvers(
 
 /**
  * Whether a Redis answers there; false also while it loads its data. One whose disk is full answers even PING with an
- * error, and is up all the same: it can be asked, and writes again when there is room. Waits for ever unless
- * `within` ms are given.
+ * error, and is up all the same: it can be asked, and writes again when there is room. Silence
+ * for `ANSWER_MS` counts as no answer.
  */
-function answers(path: string, within = 0): Promise<boolean> {
+function answers(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path, () => socket.write("PING\r\n"));
     const done = (answer: boolean) => {
@@ -161,7 +162,7 @@ function answers(path: string, within = 0): Promise<boolean> {
     socket.once("data", (data) => done(/^(\+PONG|-MISCONF)/.test(data.toString())));
     socket.once("error", () => done(false));
     socket.once("close", () => done(false));
-    socket.setTimeout(within, () => done(false));
+    socket.setTimeout(ANSWER_MS, () => done(false));
   });
 }
 
@@ -171,7 +172,7 @@ function answers(path: string, within = 0): Promise<boolean> {
  */
 export async function findEmbeddedRedis(dataDir: string): Promise<string | undefined> {
   if (!existsSync(dataDir)) return undefined;
-  for (const path of socketPaths(realpathSync(dataDir))) if (await answers(path, 2_000)) return path;
+  for (const path of socketPaths(realpathSync(dataDir))) if (await answers(path)) return path;
   return undefined;
 }
 
