@@ -4,6 +4,9 @@ import { registryKey } from "../redis/keys.ts";
 import type { RedisClient } from "../redis/scripts.ts";
 import type { NodeCard, Registry } from "./registry.ts";
 
+/** So many looks, one a second, and all cards are read anew: a node may say something else of itself than it did. */
+export const LOOKS_ANEW = 60;
+
 /** Asks for its client at every call: one that has ended for good is replaced. */
 export function redisRegistry(
   redis: { readonly client: RedisClient },
@@ -12,15 +15,24 @@ export function redisRegistry(
 ): Registry {
   const key = registryKey(prefix);
   const known = new Map<string, NodeCard>();
+  let announced: string | undefined;
+  let looks = 0;
+  const announce = async (): Promise<void> => {
+    if (!own) return;
+    const text = JSON.stringify(own);
+    await redis.client.hset(key, own.node, text);
+    announced = text;
+  };
   return {
-    async announce() {
-      if (own) await redis.client.hset(key, own.node, JSON.stringify(own));
-    },
+    announce,
     async look(nodes) {
+      if (announced !== undefined && announced !== JSON.stringify(own)) await announce();
       for (const node of known.keys()) if (!nodes.includes(node)) known.delete(node);
-      const unknown = nodes.filter((node) => !known.has(node));
-      if (unknown.length > 0) {
-        const texts = await redis.client.hmget(key, ...unknown);
+      looks += 1;
+      const anew = looks % LOOKS_ANEW === 0;
+      const wanted = nodes.filter((node) => anew || !known.has(node));
+      if (wanted.length > 0) {
+        const texts = await redis.client.hmget(key, ...wanted);
         for (const text of texts) {
           const card = text === null ? undefined : readCard(text);
           if (card) known.set(card.node, card);

@@ -1,7 +1,7 @@
 /** The registry: where nodes say how others find them, and others look. Who lives is the lease's business. */
 import type { Peer } from "./link.ts";
 
-/** What a node says of itself. */
+/** What a node says of itself. It may come to say something else while it lives; others hear of that within a minute. */
 export interface NodeCard extends Peer {
   version: string;
   /** The machine's name, for people. */
@@ -15,7 +15,7 @@ export interface NodeCard extends Peer {
 export interface Registry {
   /** Says how this node is found. Again whenever the store may have lost it. */
   announce(): Promise<void>;
-  /** The cards of those of `nodes` that have announced themselves. A few bytes a call once they are known. */
+  /** The cards of those of `nodes` that have announced themselves. Costs next to nothing once they are known. */
   look(nodes: readonly string[]): Promise<NodeCard[]>;
   /** Takes the cards of nodes that are no more out of the store. */
   remove(nodes: readonly string[]): Promise<void>;
