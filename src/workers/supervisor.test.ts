@@ -338,6 +338,20 @@ test("a worker that hangs is waited for once, is not asked again until it answer
   expect(first.last("scraped")!.text).toContain("\nfinds_total 24\n");
 });
 
+test("numbers that cannot be added up are no reason to end: only that scrape is not answered", async () => {
+  const { logged, processes, up } = play();
+  await up();
+  const [first, second] = processes as [FakeProcess, FakeProcess];
+  first.say({ type: "scrape", scrape: 1 });
+  first.say(counted(1));
+  // Of another version, perhaps, that the executable was replaced by before it was started again.
+  const strange = { name: "x", help: "h", type: "gauge", values: [], aggregator: "unheard of" };
+  second.say({ type: "metrics", metrics: [strange] as unknown as Metrics });
+  await settle();
+  expect(first.has("scraped")).toBe(false);
+  expect(logged).toEqual([{ worker: 0, err: expect.any(Error) }]);
+});
+
 test("a worker that dies while it is asked is not waited for, and a restart is counted", async () => {
   const { processes, up } = play();
   await up();

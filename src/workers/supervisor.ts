@@ -196,8 +196,11 @@ class Team {
   // Scrapes
 
   #hear(life: Life, message: Extract<FromWorker, { type: "scrape" | "metrics" }>): void {
-    if (message.type === "scrape") void this.#answer(life, message.scrape);
-    else {
+    if (message.type === "scrape") {
+      this.#answer(life, message.scrape).catch((err: unknown) => {
+        this.#parts.log.warn({ worker: life.worker, err }, "a scrape could not be answered");
+      });
+    } else {
       life.isAsked = false;
       this.#sums.said(life, message.metrics);
       this.#onAnswer();
