@@ -60,6 +60,8 @@ test.each(["chatrandom.service", "chatrandom-join.service"])(
       }
       expect([await ended, lines.at(-1)]).toEqual([[0, null], expect.stringContaining('"stopped"')]);
 
+      // A port that is free again only after some seconds is no reason to stay away.
+      expect([value("Restart"), value("StartLimitIntervalSec")]).toEqual(["on-failure", "0"]);
       const { drain_timeout } = loadConfig({}).config;
       expect(Number.parseInt(value("TimeoutStopSec"), 10)).toBeGreaterThan(
         drain_timeout / 1_000 + STOP_MARGIN_S,
