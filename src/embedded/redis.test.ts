@@ -10,6 +10,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  writeFileSync,
 } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -226,3 +227,23 @@ test("a server that cannot start says why", async () => {
   await expect(start()).rejects.toThrow(/the embedded Redis does not start: exit 1/);
   expect(readdirSync(join(root, "data"))).toContain("lock");
 });
+
+test.each(["incr", "base"])(
+  "says where damaged data lies, and what to do: the %s file of the log",
+  async (part) => {
+    const redis = await start();
+    await write(redis.path, "ban", "forever");
+    await redis.stop();
+    const folder = join(root, "data/redis/appendonlydir");
+    const file = join(
+      folder,
+      readdirSync(folder).find((name) => name.includes(`.${part}.`))!,
+    );
+    writeFileSync(file, Buffer.from(readFileSync(file)).fill("X", 0, 20));
+    await expect(start()).rejects.toThrow(
+      new RegExp(
+        `^the data of the embedded Redis in ${join(root, "data/redis")} is damaged[^\n]*move that directory away`,
+      ),
+    );
+  },
+);

@@ -46,6 +46,21 @@ export const valkey: EmbeddedProgram = {
 const LEFT_OVER_ENDS_WITHIN_MS = 3000;
 const ANSWER_MS = 2000;
 
+/** What the server says last when it cannot read what it wrote. The end of a log that was cut off it forgives. */
+const DAMAGED = [
+  "Bad file format reading the append only file",
+  "Internal error in RDB",
+  "Short read or OOM",
+];
+
+const damaged = (directory: string, cause: unknown): Failure =>
+  new Failure(
+    `the data of the embedded Redis in ${directory} is damaged, by a failing disk perhaps: mend a copy of it with ` +
+      "valkey-check-aof --fix, or move that directory away and begin without its blocks and reports",
+    1,
+    { cause },
+  );
+
 /**
  * Makes the data directory and checks that it can be used.
  * @returns its real path: however it was spelled, it is one directory
@@ -229,6 +244,8 @@ export async function startEmbeddedRedis(options: EmbeddedRedisOptions): Promise
     };
   } catch (error) {
     await unlock();
+    const { message } = error as Error;
+    if (DAMAGED.some((words) => message.includes(words))) throw damaged(join(dataDir, "redis"), error);
     throw error;
   }
 }
