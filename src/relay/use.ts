@@ -5,6 +5,7 @@ import type { Config } from "../config/options.ts";
 import type { RelayCounts } from "./counts.ts";
 import { answersStun, type SharedRelay } from "./embedded-relay.ts";
 import { forwardTo, type NotForwarded } from "./forward.ts";
+import { streamRate } from "./stream-rate.ts";
 
 /** What the relay adds, asked at each scrape. */
 export interface RelayNumbers {
@@ -21,10 +22,9 @@ export interface UseParts {
     forwarded(): void;
     notForwarded(why: NotForwarded): void;
   };
-  /** How often one address may connect. */
   readonly addresses: {
+    /** Stands for an address; undefined where it does not count. */
     keyOf(address: string): string | undefined;
-    take(key: string | undefined, what: "connections", now: number): number;
   };
   readonly clock: Clock;
   /** Workers do not know: the process is the supervisor's. */
@@ -46,10 +46,11 @@ export function useRelay(
   { max_allocations }: Pick<Config["turn"], "max_allocations">,
   { metrics, addresses, clock, counts }: UseParts,
 ): UsedRelay {
+  const admits = streamRate();
   const forwarder = forwardTo({
     port: proxyPort,
     max: max_allocations,
-    admits: (address) => addresses.take(addresses.keyOf(address), "connections", clock.now()) === 0,
+    admits: (address) => admits(addresses.keyOf(address), clock.now()),
     forwarded: () => metrics.forwarded(),
     refused: (why) => metrics.notForwarded(why),
   });
