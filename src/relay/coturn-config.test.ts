@@ -67,6 +67,15 @@ test("a NAT in front, and what is promised in total, are told where there is any
   expect(linesOf({}, { total_bandwidth: 1e8 })).toContain("bps-capacity=100000000");
 });
 
+test("who asks for no family gets IPv6 where IPv4 is not offered", () => {
+  const family = "allocation-default-address-family=ipv6";
+  expect(linesOf()).not.toContain(family);
+  const six = "2606:4700::5";
+  expect(linesOf({ relay: ["8.8.4.4", six], offered: ["8.8.4.4", six] })).not.toContain(family);
+  expect(linesOf({ relay: [six], offered: [six] })).toContain(family);
+  expect(linesOf({ relay: ["10.0.0.5", six], offered: [six] })).toContain(family);
+});
+
 describe("peers", () => {
   test("at our own relay address are let through, at every other address of ours not", () => {
     const lines = linesOf();

@@ -1,4 +1,5 @@
 /** coturn's configuration file, from what was decided. */
+import { isIPv4 } from "node:net";
 import type { RelayAddresses } from "./addresses.ts";
 import { LOOPBACK, NOBODY, PRIVATE, type Range, TEST } from "./ranges.ts";
 
@@ -41,7 +42,7 @@ export function coturnConfig({
   secret,
   pidFile,
 }: CoturnSettings): string {
-  const { listen, relay, nat, own, reach, allowPrivate } = addresses;
+  const { listen, relay, nat, own, offered, reach, allowPrivate } = addresses;
   const onlyHere = reach === "this machine";
   const others = own.filter((address) => !relay.includes(address));
   const denied: Range[] = [
@@ -55,6 +56,8 @@ export function coturnConfig({
     `listening-port=${port}`,
     `tcp-proxy-port=${proxyPort}`,
     ...relay.map((address) => `relay-ip=${address}`),
+    // Browsers ask for no family and are given IPv4. Not every machine has it, or has a public address of it.
+    ...(offered.some((address) => isIPv4(address)) ? [] : ["allocation-default-address-family=ipv6"]),
     ...(nat ? [`external-ip=${nat.outside}/${nat.inside}`] : []),
     `min-port=${limits.min_port}`,
     `max-port=${limits.max_port}`,

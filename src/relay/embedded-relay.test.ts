@@ -501,6 +501,19 @@ test("where only this machine reaches it, it relays on loopback and nowhere else
   await expect(once(connect(relay.port, host), "connect")).rejects.toThrow("ECONNREFUSED");
 });
 
+test("where there is no address of IPv4 it relays at one of IPv6, also to who does not ask for that", async () => {
+  const relay = await startRelay({ CHATRANDOM_HOST: "::1" });
+  const options = {
+    transport: "udp",
+    host: "::1",
+    port: relay.port,
+    credentials: relay.credentials(),
+  } as const;
+  const client = await TurnClient.connect(options);
+  expect((await client.allocated()).address).toBe("::1");
+  client.close();
+});
+
 function hasIpv6(): boolean {
   return Object.values(networkInterfaces()).some((all) =>
     all?.some(
