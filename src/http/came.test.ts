@@ -37,8 +37,11 @@ test("a proxy on this machine passes a name on, one elsewhere is known by trust;
   expect(came("127.0.0.1", { host: "chat.example" }, { encrypted: true })).toEqual({
     host: "chat.example",
     proxied: true,
-    lan: true,
+    // It does not say whose connection it passes on, as a tunnel.
+    lan: false,
   });
+  const local = { host: "chat.example", "x-forwarded-for": "192.168.1.5" };
+  expect(came("127.0.0.1", local, { trusted: ["loopback"] })).toMatchObject({ proxied: true, lan: true });
   const headers = {
     host: "10.0.0.5:8080",
     "x-forwarded-host": "chat.example",

@@ -16,10 +16,17 @@ export function cameBy(request: IncomingMessage, client: ClientOf): Came {
   if (name === undefined || name.length > 255) return shared({ host: "", proxied: false, lan });
   const host = name.replace(/^\[|\]$/g, "").toLowerCase();
   const forwarded = trusted && headers["x-forwarded-for"] !== undefined;
-  // This machine calls itself by a name of loopback when it comes over loopback; a proxy on it passes a name on.
-  const proxied = forwarded || (client.isHere(request) && !isLoopbackHost(host));
+  // This machine calls itself by a name of loopback when it comes over loopback; a proxy on it passes a name on, and one
+  // that forwards no address, as a tunnel, leaves it open where the visitor is.
+  const passedOn = client.isHere(request) && !isLoopbackHost(host);
+  const proxied = forwarded || passedOn;
   const secure = (socket as TLSSocket).encrypted && !proxied;
-  return shared({ host, proxied, lan, ...(secure && { tlsPort: Number(port) }) });
+  return shared({
+    host,
+    proxied,
+    lan: lan && (forwarded || !passedOn),
+    ...(secure && { tlsPort: Number(port) }),
+  });
 }
 
 /** Most visitors come by the same few ways: their connections share what says so. */
