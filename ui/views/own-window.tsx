@@ -41,7 +41,10 @@ export function OwnWindow({ small }: { small: boolean }) {
     const box = element.getBoundingClientRect();
     delete element.dataset.dragged;
     element.style.translate = "";
-    if (event.type !== "pointerup") return;
+    if (event.type !== "pointerup") {
+      drag.current = null; // no click follows
+      return;
+    }
     setChosen(
       nearestCorner(box.left + box.width / 2 - stage.left, box.top + box.height / 2 - stage.top, stage),
     );
