@@ -13,7 +13,7 @@ import type { Envelope, LinkEvents, Peer } from "../../src/links/link.ts";
 import { openZmqLink } from "../../src/links/zmq-link.ts";
 import { busyMs } from "./measure.ts";
 
-const HELP = `node scripts/bench/links.ts [--rate 5000] [--seconds 4] [--size 1024] [--batch 32] [--transport tcp|ipc]
+const HELP = `npm run bench:links -- [--rate 5000] [--seconds 4] [--size 1024] [--batch 32] [--transport tcp|ipc]
   --rate       envelopes a second while the delay is measured
   --seconds    how long each of the two parts takes
   --size       bytes of a signal

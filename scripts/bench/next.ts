@@ -6,7 +6,12 @@ import { startAppliance } from "../../ui/e2e/appliance.ts";
 import { launchChromium } from "../../ui/e2e/browsers.ts";
 import { Visitor } from "../../ui/e2e/visitor.ts";
 
-const rounds = Number(process.argv[2] ?? 30);
+const [count = "30"] = process.argv.slice(2);
+const rounds = Number(count);
+if (!Number.isInteger(rounds) || rounds < 1) {
+  console.log("npm run bench:next -- [N]\n  N  how often Next is pressed, 30 unless given");
+  process.exit(count === "--help" ? 0 : 2);
+}
 const quantile = (sorted: number[], q: number) =>
   sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]!;
 

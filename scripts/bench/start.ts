@@ -19,8 +19,10 @@ const PATIENCE_MS = 60_000;
 
 const [count = "20", ...named] = process.argv.slice(2);
 const starts = Number(count);
-if (!Number.isInteger(starts) || starts < 1)
-  throw new Error(`N must be a whole number from 1 on, not ${count}`);
+if (!Number.isInteger(starts) || starts < 1) {
+  console.log("npm run bench:start -- [N] [EXECUTABLE…]\n  N  how often each is started, 20 unless given");
+  process.exit(count === "--help" ? 0 : 2);
+}
 const executables = named.length > 0 ? named.map((name) => resolve(name)) : [join(root, "dist/chatrandom")];
 
 const median = (values: number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!;
