@@ -13,8 +13,12 @@ export interface Caller {
 
 /** The shell that started this process. */
 export function shell(args: readonly string[]): Caller {
-  // A reader that has seen enough (`| head`) is no failure.
-  process.stdout.on("error", ({ code }: NodeJS.ErrnoException) => process.exit(code === "EPIPE" ? 0 : 1));
+  process.stdout.on("error", ({ code }: NodeJS.ErrnoException) => {
+    // A reader that has seen enough (`| head`) is no failure.
+    if (code === "EPIPE") process.exit(0);
+    process.stderr.write(`chatrandom: cannot write the output (${code})\n`);
+    process.exit(1);
+  });
   // A terminal that went away must not take the server with it.
   process.stderr.on("error", () => {});
   return {

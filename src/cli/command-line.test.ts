@@ -221,6 +221,12 @@ test("the executable's exit code is that of the command line, and a reader that 
   expect((await bash(script)).split("\n")).toEqual(["2", expect.stringMatching(/^# /), "0", ""]);
 });
 
+test("what cannot be written is said", async () => {
+  expect(await bash("chatrandom config example > /dev/full; echo $?")).toBe(
+    "1\nchatrandom: cannot write the output (ENOSPC)\n",
+  );
+});
+
 test.each([
   ["What it is. More about it.", "What it is"],
   ["Servers in ice.urls. More.", "Servers in ice.urls"],
