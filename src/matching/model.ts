@@ -157,6 +157,8 @@ export class ModelMatcher implements Matcher {
     if (me.pair && me.pair.id === undoing) {
       delete me.pair;
       delete partner?.pair;
+      const left = partner && this.#left(undoing, partner);
+      return { since: me.ticket?.since ?? find.since, ...(left && { left }) };
     } else if (me.pair && me.pair.id === find.leaving) {
       return { left: this.#part(me) };
     } else if (me.pair) {
@@ -369,6 +371,10 @@ export class ModelMatcher implements Matcher {
     this.#becomeIdle(partner, me);
     this.#recents.keep(me.device, partner.device, this.#now, this.#rules.recentMost);
     this.#recents.keep(partner.device, me.device, this.#now, this.#rules.recentMost);
-    return { pair, partner: { session: partner.session, node: partner.node } };
+    return this.#left(pair, partner);
+  }
+
+  #left(pair: string, { session, node }: Session): Left {
+    return { pair, partner: { session, node } };
   }
 }

@@ -118,7 +118,16 @@ describe("M2: undone matches", () => {
     pool.now += 2_000;
     const undone = waiting(await anna(pool).undo(match.pair, { languages: ["en"] }));
     expect(undone).toMatchObject({ since, relaxed: ["languages"] });
-    expect(undone.left).toBeUndefined();
+    expect(undone.left).toEqual({ pair: match.pair, partner: match.partner });
+  });
+
+  test("M2: the side that could not be reached is told where it lives by then", async () => {
+    const pool = await store.pool();
+    await anna(pool).find();
+    const { match } = matched(await ben(pool).find());
+    await pool.matcher.resume("anna", "b");
+    const undone = waiting(await ben(pool).undo(match.pair));
+    expect(undone.left?.partner).toEqual({ session: "anna", node: "b" });
   });
 
   test("M2: the side that could not be reached is out of reach until its node asks, then at its old place", async () => {

@@ -1,5 +1,6 @@
 /** What a session does about being matched: both sides are told, or the match is undone. */
 import { expect, test } from "vitest";
+import { asTheySee } from "./match.ts";
 import type { Outcome } from "./match.ts";
 import {
   answerer,
@@ -7,6 +8,7 @@ import {
   claimer,
   filed,
   idle,
+  match,
   matched,
   offerer,
   STRANGER,
@@ -85,6 +87,12 @@ test("M2: the other side has ended the pair before it could confirm: back to the
   const me = claimer().hears({ type: "ended", pair: "p1", reason: "left" });
   expect(me.state).toMatchObject({ name: "waiting", since: 500 });
   expect(me.sent).toEqual([]);
+});
+
+test("a confirmation from where the other side does not live any more does not lead signals back there", () => {
+  const me = offerer().hears({ type: "matched", ...asTheySee(match("p1")) }, { ...STRANGER, node: "n9" });
+  me.hears({ type: "confirmed", pair: "p1" }, STRANGER);
+  expect(me.state).toMatchObject({ match: { partner: { node: "n9" } } });
 });
 
 test("a confirmation of another pair confirms nothing", () => {

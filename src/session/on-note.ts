@@ -51,7 +51,8 @@ function claimed(turn: Turn, match: Match, offer: string | undefined): void {
 function ofOurPair(turn: Turn, state: Paired, from: Partner, note: Note): void {
   switch (note.type) {
     case "confirmed":
-      confirm(turn, state, from);
+      // Later it may come from where the other side does not live any more; where it lives now it says "matched".
+      if (!state.confirmed) confirm(turn, state, from);
       break;
     case "refused":
       if (!state.confirmed) turn.undo(state);

@@ -65,6 +65,7 @@ if mine.pair then
     local partner = partnerOf(mine)
     if partner then
       -- Out of reach until its own node asks for it again: else the two would meet and be undone for ever.
+      left = { mine.pair, mine.partner, partner.node }
       pairUp(partner, nil)
       write(mine.partner, partner)
     end
