@@ -8,14 +8,15 @@ import { mayMeet } from "../matching/model-tickets.ts";
 import { ModelMatcher } from "../matching/model.ts";
 import { DEFAULT_RULES } from "../matching/rules.ts";
 import { ask } from "../node/ask.ts";
-import type { ClientMessage, ServerMessage } from "../protocol/messages.ts";
+import type { ClientMessage } from "../protocol/messages.ts";
 import type { Answer, Call } from "./call.ts";
 import type { Effect, TimerName } from "./effect.ts";
 import type { Event } from "./event.ts";
+import { asTheySee } from "./match.ts";
 import type { Partner, Wish } from "./match.ts";
 import type { Note } from "./note.ts";
 import { RULES } from "./play.ts";
-import { isEnding, newSession } from "./session.ts";
+import { isEnding, newSession, restoredSession } from "./session.ts";
 import type { Session } from "./session.ts";
 import { step } from "./step.ts";
 
@@ -27,7 +28,9 @@ const deviceOf = (visitor: number): string => `d${Math.min(visitor, 3)}`;
 
 type Command =
   | { do: "find"; who: number; wish: Wish }
-  | { do: "leave" | "block" | "blockLast" | "drop" | "back"; who: number }
+  | { do: "leave" | "block" | "blockLast" | "drop"; who: number }
+  /** With the session that they had, or with a new one when that is over. */
+  | { do: "back"; who: number; node: string }
   /** Something that is under way gets on: a call reaches the store, an answer or a note arrives. */
   | { do: "go"; which: number }
   /** The answer to a call is lost; all that a node has said to the other one is lost; the store loses everything. */
@@ -39,22 +42,27 @@ type Command =
 /** What a page believes. */
 type View = { name: "idle" | "searching" } | { name: "paired"; pair: string; undone?: boolean };
 
-interface Visitor {
-  readonly number: number;
+/** A session on one of the nodes. */
+interface Seat {
   readonly node: string;
-  /** How many sessions this visitor has had. */
-  nth: number;
   session: Session;
   readonly timers: Map<TimerName, number>;
-  view: View;
-  lastPair?: string;
-  connected: boolean;
-  /** Whether the session has ended and no new one has begun. */
-  away: boolean;
   /** The call under way, and its answer once the store has done it. */
   call?: Asked;
   /** Calls that were given up and that the store may do yet, before any later one. */
   late: Call[];
+  /** By when the node notices that the connection is gone. */
+  dropped?: number;
+}
+
+interface Visitor {
+  readonly device: string;
+  /** Their newest session. */
+  id: string;
+  /** Where they are connected. */
+  seat?: Seat;
+  view: View;
+  lastPair?: string;
 }
 
 interface Asked {
@@ -73,13 +81,12 @@ interface Delays {
   readonly link: number;
 }
 
-interface Sent {
-  readonly to: string;
-  readonly from: Partner;
-  readonly note: Note;
-  /** By when it arrives. */
-  readonly by: number;
-}
+type Said =
+  | { readonly to: string; readonly from: Partner; readonly note: Note }
+  /** Another node holds this session now. */
+  | { readonly to: string; readonly epoch: number };
+/** What is on its way to a node, and by when it arrives. */
+type Sent = Said & { readonly node: string; readonly by: number };
 
 class World {
   now = 1_750_000_000_000;
@@ -88,35 +95,231 @@ class World {
   readonly upsets: string[] = [];
   matcher!: ModelMatcher;
   readonly #delays: Delays;
+  readonly #seats = new Set<Seat>();
+  #sessions = 0;
   #pairs = 0;
-  #delivering = false;
   /** From node to node, in order. */
   readonly #links = new Map<string, Sent[]>();
+  /** Within a node, which takes no time. */
   readonly #here: Sent[] = [];
+  #delivering = false;
   readonly #blocked = new Set<string>();
 
   constructor(delays: Delays) {
     this.#delays = delays;
-    for (let number = 0; number < VISITORS; number++) {
-      const node = NODES[number % NODES.length]!;
-      this.visitors.push({
-        number,
-        node,
-        nth: 0,
-        session: newSession(`s${number}.0`, deviceOf(number)),
-        timers: new Map(),
-        view: { name: "idle" },
-        connected: true,
-        away: false,
-        late: [],
-      });
-    }
   }
 
   async open(): Promise<void> {
     await this.#newStore();
-    for (const visitor of this.visitors)
-      this.#step(visitor, { type: "attached", resumed: false, vouched: true });
+    for (let n = 0; n < VISITORS; n++) {
+      const visitor: Visitor = { device: deviceOf(n), id: "", view: { name: "idle" } };
+      this.visitors.push(visitor);
+      this.#openFresh(visitor, NODES[n % NODES.length]!);
+    }
+  }
+
+  async run(command: Command): Promise<void> {
+    switch (command.do) {
+      case "pass":
+        await this.pass(command.ms);
+        break;
+      case "go":
+        await this.#go(command.which);
+        break;
+      case "lose":
+        this.#lose(command.which);
+        break;
+      case "cut":
+        this.#cut(command.from, command.to);
+        break;
+      case "empty":
+        await this.#newStore();
+        for (const seat of this.#seats) this.#step(seat, { type: "forgotten" });
+        break;
+      case "back":
+        await this.comeBack(this.visitors[command.who]!, command.node);
+        break;
+      default:
+        this.#act(this.visitors[command.who]!, command);
+    }
+  }
+
+  // What visitors do
+
+  #act(visitor: Visitor, command: Extract<Command, { who: number }>): void {
+    const { view, seat, lastPair } = visitor;
+    if (!seat) return;
+    switch (command.do) {
+      case "find":
+        visitor.view = { name: "searching" };
+        this.#say(seat, { type: "find", mode: command.wish.mode }, command.wish);
+        break;
+      case "leave":
+        visitor.view = { name: "idle" };
+        this.#say(seat, { type: "leave" });
+        break;
+      case "block":
+        if (view.name !== "paired") return;
+        visitor.view = { name: "idle" };
+        this.#say(seat, { type: "block", pair: view.pair });
+        break;
+      case "blockLast":
+        if (lastPair && (view.name !== "paired" || view.pair !== lastPair))
+          this.#say(seat, { type: "block", pair: lastPair });
+        break;
+      case "drop":
+        delete visitor.seat;
+        seat.dropped = this.now + this.#delays.link;
+        break;
+    }
+  }
+
+  /** As the door does it. */
+  async comeBack(visitor: Visitor, node: string): Promise<void> {
+    if (visitor.seat) return;
+    const { id } = visitor;
+    const found = await this.matcher.resume(id, node);
+    let seat = this.#seatOf(id, node);
+    if (seat && isEnding(seat.session)) seat = undefined;
+    if (!found) {
+      if (seat) this.#attach(visitor, seat, true);
+      else this.#openFresh(visitor, node);
+      return;
+    }
+    const { holder, previousNode, resumed } = found;
+    if (seat?.session.epoch !== holder.epoch) {
+      const older = this.#seatOf(id, node);
+      if (older) this.#step(older, { type: "superseded", late: false });
+      seat = this.#add(node, restoredSession(id, holder.device, holder.epoch, resumed));
+      if (previousNode !== node) this.#send(node, previousNode, { to: id, epoch: holder.epoch });
+      if (resumed.state === "paired")
+        this.#tell(seat, resumed.match.partner, { type: "matched", ...asTheySee(resumed.match) });
+    }
+    this.#attach(visitor, seat, true);
+  }
+
+  #openFresh(visitor: Visitor, node: string): void {
+    visitor.id = `s${this.#sessions++}`;
+    delete visitor.lastPair;
+    this.#attach(visitor, this.#add(node, newSession(visitor.id, visitor.device)), false);
+  }
+
+  #attach(visitor: Visitor, seat: Seat, resumed: boolean): void {
+    delete seat.dropped;
+    visitor.seat = seat;
+    this.#step(seat, { type: "attached", resumed, vouched: true });
+  }
+
+  #say(seat: Seat, message: ClientMessage, wish?: Wish): void {
+    this.#step(seat, { type: "message", message, raw: new Uint8Array(), wish });
+  }
+
+  // What happens, late or never
+
+  /** Everything that could happen next. */
+  #underWay(): (() => void | Promise<void>)[] {
+    const all: (() => void | Promise<void>)[] = [];
+    for (const seat of this.#seats) {
+      const { call } = seat;
+      if (seat.late.length > 0) all.push(() => this.#lateCalls(seat));
+      if (call) all.push(() => this.#advance(seat, call));
+      if (seat.dropped !== undefined) all.push(() => this.#detach(seat));
+    }
+    for (const link of this.#links.values()) if (link.length > 0) all.push(() => this.#deliver(link));
+    return all;
+  }
+
+  async #go(which: number): Promise<boolean> {
+    const all = this.#underWay();
+    if (all.length === 0) return false;
+    await all[which % all.length]!();
+    return true;
+  }
+
+  async drain(): Promise<void> {
+    for (let moved = true; moved;) moved = await this.#go(0);
+  }
+
+  /** Time passes, and what is due meanwhile happens; all that is under way besides at once, if it is `quick`. */
+  async pass(ms: number, quick = false): Promise<void> {
+    const end = this.now + ms;
+    for (;;) {
+      if (quick) await this.drain();
+      const next = this.#dues()
+        .filter(({ at }) => at <= end)
+        .toSorted((a, b) => a.at - b.at)[0];
+      if (!next) break;
+      this.now = Math.max(this.now, next.at);
+      await next.run();
+    }
+    this.now = end;
+  }
+
+  #dues(): { at: number; run: () => void | Promise<void> }[] {
+    const dues: { at: number; run: () => void | Promise<void> }[] = [];
+    for (const link of this.#links.values())
+      if (link[0]) dues.push({ at: link[0].by, run: () => this.#deliver(link) });
+    for (const seat of this.#seats) {
+      const { call, dropped } = seat;
+      if (dropped !== undefined) dues.push({ at: dropped, run: () => this.#detach(seat) });
+      if (call) {
+        const run = () => (this.#delays.sure ? this.#advance(seat, call) : this.#giveUp(seat, true));
+        dues.push({ at: call.by, run });
+      }
+      for (const [timer, at] of seat.timers) {
+        const run = (): void => {
+          seat.timers.delete(timer);
+          this.#step(seat, { type: "due", timer });
+        };
+        dues.push({ at, run });
+      }
+    }
+    return dues;
+  }
+
+  /** A call reaches the store, or its answer the session. */
+  async #advance(seat: Seat, call: Asked): Promise<void> {
+    await this.#lateCalls(seat);
+    if (call.answer === undefined) {
+      call.answer = await this.#ask(seat, call.call);
+      return;
+    }
+    delete seat.call;
+    this.#step(seat, { type: "answer", answer: call.answer });
+  }
+
+  #detach(seat: Seat): void {
+    delete seat.dropped;
+    this.#step(seat, { type: "detached" });
+  }
+
+  /** A call whose answer never comes, whether the store has done it, will do it, or never hears of it. */
+  #lose(which: number): void {
+    const asking = [...this.#seats].filter(({ call }) => call);
+    const seat = asking[which % asking.length];
+    if (seat) this.#giveUp(seat, which % 2 === 0);
+  }
+
+  #giveUp(seat: Seat, arrives: boolean): void {
+    const { call, answer } = seat.call!;
+    if (!answer && arrives) seat.late.push(call);
+    delete seat.call;
+    this.#step(seat, { type: "unanswered" });
+  }
+
+  async #lateCalls(seat: Seat): Promise<void> {
+    for (const call of seat.late.splice(0)) await this.#ask(seat, call);
+  }
+
+  /** As the node does it when messages of another one are missing. */
+  #cut(from: string, to: string): void {
+    if (this.#link(from, to).splice(0).length === 0) return;
+    for (const seat of this.#seats) {
+      const { state } = seat.session;
+      const concerned =
+        state.name === "paired" ? state.match.partner.node === from : state.name === "waiting";
+      if (seat.node === to && concerned) this.#step(seat, { type: "forgotten" });
+    }
   }
 
   async #newStore(): Promise<void> {
@@ -130,174 +333,11 @@ class World {
     for (const node of NODES) await this.matcher.renew(node, { online: 0, waiting: 0 });
   }
 
-  async run(command: Command): Promise<void> {
-    switch (command.do) {
-      case "pass":
-        await this.pass(command.ms);
-        break;
-      case "go":
-        await this.#go(command.which);
-        break;
-      case "lose":
-        await this.#lose(command.which);
-        break;
-      case "cut":
-        this.#cut(command.from, command.to);
-        break;
-      case "empty":
-        await this.#newStore();
-        for (const visitor of this.visitors) this.#forgotten(visitor);
-        break;
-      default:
-        await this.#act(this.visitors[command.who]!, command);
-    }
-  }
-
-  async #act(visitor: Visitor, command: Extract<Command, { who: number }>): Promise<void> {
-    const { view } = visitor;
-    if (command.do === "back") return this.comeBack(visitor);
-    if (!visitor.connected) return;
-    switch (command.do) {
-      case "find": {
-        visitor.view = { name: "searching" };
-        this.#say(visitor, { type: "find", mode: command.wish.mode }, command.wish);
-        break;
-      }
-      case "leave":
-        visitor.view = { name: "idle" };
-        this.#say(visitor, { type: "leave" });
-        break;
-      case "block":
-        if (view.name !== "paired") return;
-        visitor.view = { name: "idle" };
-        this.#say(visitor, { type: "block", pair: view.pair });
-        break;
-      case "blockLast":
-        if (visitor.lastPair && (view.name !== "paired" || view.pair !== visitor.lastPair))
-          this.#say(visitor, { type: "block", pair: visitor.lastPair });
-        break;
-      case "drop":
-        visitor.connected = false;
-        this.#step(visitor, { type: "detached" });
-        break;
-    }
-  }
-
-  /** As the door does it. */
-  async comeBack(visitor: Visitor): Promise<void> {
-    if (visitor.connected || isEnding(visitor.session)) return;
-    const fresh = visitor.away;
-    if (!fresh) await this.matcher.resume(visitor.session.id, visitor.node);
-    Object.assign(visitor, { connected: true, away: false });
-    this.#step(visitor, { type: "attached", resumed: !fresh, vouched: true });
-  }
-
-  /** Everything that could happen next. */
-  #underWay(): (() => void | Promise<void>)[] {
-    const calls = this.visitors.flatMap((visitor) => {
-      const { call } = visitor;
-      const late = visitor.late.length > 0 ? [() => this.#lateCalls(visitor)] : [];
-      if (!call) return late;
-      return [...late, () => this.#advance(visitor, call)];
-    });
-    const notes = [...this.#links.values()].flatMap((link) =>
-      link.length === 0 ? [] : [() => this.#deliver(link)],
-    );
-    return [...calls, ...notes];
-  }
-
-  /** A call reaches the store, or its answer the session. */
-  async #advance(visitor: Visitor, call: Asked): Promise<void> {
-    await this.#lateCalls(visitor);
-    if (call.answer === undefined) {
-      call.answer = await this.#ask(visitor, call.call);
-      return;
-    }
-    delete visitor.call;
-    this.#step(visitor, { type: "answer", answer: call.answer });
-  }
-
-  async #go(which: number): Promise<boolean> {
-    const all = this.#underWay();
-    if (all.length === 0) return false;
-    await all[which % all.length]!();
-    return true;
-  }
-
-  /** A call whose answer never comes, whether the store has done it or not. */
-  async #lose(which: number): Promise<void> {
-    const asking = this.visitors.filter(({ call }) => call);
-    const visitor = asking[which % asking.length];
-    if (visitor) this.#giveUp(visitor, which % 2 === 0);
-  }
-
-  /** As the node does it when messages of another one are missing. */
-  #cut(from: string, to: string): void {
-    if (this.#link(from, to).splice(0).length === 0) return;
-    for (const visitor of this.visitors) {
-      const { state } = visitor.session;
-      const concerned =
-        state.name === "paired" ? state.match.partner.node === from : state.name === "waiting";
-      if (visitor.node === to && concerned) this.#forgotten(visitor);
-    }
-  }
-
-  #forgotten(visitor: Visitor): void {
-    if (!visitor.away) this.#step(visitor, { type: "forgotten" });
-  }
-
-  #giveUp(visitor: Visitor, arrives: boolean): void {
-    const { call, answer } = visitor.call!;
-    if (!answer && arrives) visitor.late.push(call);
-    delete visitor.call;
-    this.#step(visitor, { type: "unanswered" });
-  }
-
-  async #lateCalls(visitor: Visitor): Promise<void> {
-    for (const call of visitor.late.splice(0)) await this.#ask(visitor, call);
-  }
-
-  async drain(): Promise<void> {
-    for (let moved = true; moved;) moved = await this.#go(0);
-  }
-
-  /** Time passes; what is due meanwhile happens, and `drained` says that everything else is quick. */
-  async pass(ms: number, drained = false): Promise<void> {
-    const end = this.now + ms;
-    for (;;) {
-      if (drained) await this.drain();
-      const dues = this.visitors.flatMap((visitor) =>
-        Array.from(visitor.timers, ([timer, at]) => ({
-          at,
-          run: (): void | Promise<void> => {
-            visitor.timers.delete(timer);
-            this.#step(visitor, { type: "due", timer });
-          },
-        })),
-      );
-      for (const link of this.#links.values())
-        if (link[0]) dues.push({ at: link[0].by, run: () => this.#deliver(link) });
-      for (const visitor of this.visitors) {
-        const { call } = visitor;
-        if (!call) continue;
-        const run = () => (this.#delays.sure ? this.#advance(visitor, call) : this.#giveUp(visitor, true));
-        dues.push({ at: call.by, run });
-      }
-      const next = dues.filter(({ at }) => at <= end).toSorted((a, b) => a.at - b.at)[0];
-      if (!next) break;
-      this.now = Math.max(this.now, next.at);
-      await next.run();
-    }
-    this.now = end;
-  }
-
-  async #ask(visitor: Visitor, call: Call): Promise<Answer> {
-    const { id: session, device, epoch } = visitor.session;
-    const answer = await ask(this.matcher, { session, device, epoch, node: visitor.node }, call, () => []);
+  async #ask({ session: { id: session, device, epoch }, node }: Seat, call: Call): Promise<Answer> {
+    const answer = await ask(this.matcher, { session, device, epoch, node }, call, () => []);
     if ("outcome" in answer && answer.outcome.kind === "matched") {
-      const { partner } = answer.outcome.match;
-      const other = this.visitors.find(({ session: theirs }) => theirs.id === partner.session);
-      const devices = [device, other?.session.device ?? "gone"].toSorted();
+      const other = this.matcher.sessions.get(answer.outcome.match.partner.session)!;
+      const devices = [device, other.device].toSorted();
       expect(new Set(devices).size, "M3: one device with itself").toBe(2);
       expect(this.#blocked, "M3: blocked").not.toContain(devices.join());
     }
@@ -306,26 +346,36 @@ class World {
     return answer;
   }
 
-  #say(visitor: Visitor, message: ClientMessage, wish?: Wish): void {
-    this.#step(visitor, { type: "message", message, raw: new Uint8Array(), wish });
+  // What nodes do
+
+  #add(node: string, session: Session): Seat {
+    const seat: Seat = { node, session, timers: new Map(), late: [] };
+    this.#seats.add(seat);
+    return seat;
   }
 
-  #step(visitor: Visitor, event: Event): void {
-    const { session, effects } = step(visitor.session, event, this.now, RULES);
-    visitor.session = session;
-    for (const effect of effects) this.#run(visitor, effect);
+  #seatOf(id: string, node: string): Seat | undefined {
+    return [...this.#seats].find((seat) => seat.session.id === id && seat.node === node);
+  }
+
+  #step(seat: Seat, event: Event): void {
+    if (!this.#seats.has(seat)) return;
+    const { session, effects } = step(seat.session, event, this.now, RULES);
+    seat.session = session;
+    for (const effect of effects) this.#run(seat, effect);
     if (this.#delivering) return;
     this.#delivering = true;
     while (this.#here.length > 0) this.#deliver(this.#here);
     this.#delivering = false;
   }
 
-  #run(visitor: Visitor, effect: Effect): void {
-    const { session, timers } = visitor;
+  #run(seat: Seat, effect: Effect): void {
+    const { session, timers } = seat;
+    const visitor = this.visitors.find((one) => one.seat === seat);
     switch (effect.do) {
       case "call":
-        expect(visitor.call, "one call at a time").toBeUndefined();
-        visitor.call = { call: effect.call, by: this.now + this.#delays.store };
+        expect(seat.call, "one call at a time").toBeUndefined();
+        seat.call = { call: effect.call, by: this.now + this.#delays.store };
         break;
       case "timer":
         timers.set(effect.timer, this.now + effect.after);
@@ -333,77 +383,65 @@ class World {
       case "cancel":
         timers.delete(effect.timer);
         break;
-      case "tell": {
-        const { partner, note } = effect;
-        const from = { session: session.id, node: visitor.node };
-        const link = partner.node === visitor.node ? this.#here : this.#link(visitor.node, partner.node);
-        link.push({ to: partner.session, from, note, by: this.now + this.#delays.link });
+      case "tell":
+        this.#tell(seat, effect.partner, effect.note);
         break;
-      }
-      case "welcome":
-        visitor.view =
-          session.state.name === "paired"
-            ? { name: "paired", pair: session.state.match.pair }
-            : { name: session.state.name === "idle" ? "idle" : "searching" };
+      case "close":
+        if (visitor) delete visitor.seat;
         break;
-      case "waiting":
-        this.#expectSearching(visitor, "waiting");
-        visitor.view = { name: "searching" };
-        break;
-      case "send":
-        this.#hear(visitor, effect.message);
+      case "forget":
+        this.#seats.delete(seat);
         break;
       case "count":
         if (effect.what !== "undone") break;
         this.upsets.push(`undone for ${session.id}`);
-        if (visitor.view.name === "paired") visitor.view.undone = true;
+        if (visitor?.view.name === "paired") visitor.view.undone = true;
         break;
-      case "forget": {
-        const { number } = visitor;
-        const nth = visitor.nth + 1;
-        // The next one of this visitor, who stays away until they come back.
-        Object.assign(visitor, {
-          nth,
-          session: newSession(`s${number}.${nth}`, deviceOf(number)),
-          view: { name: "idle" },
-          away: true,
-        });
-        timers.clear();
-        delete visitor.call;
-        delete visitor.lastPair;
-        visitor.late = [];
+      case "welcome":
+      case "waiting":
+      case "send":
+        if (visitor) this.#hear(visitor, session, effect);
         break;
-      }
       default:
         break;
     }
   }
 
-  #hear(visitor: Visitor, message: ServerMessage): void {
+  #hear(
+    visitor: Visitor,
+    { state, id }: Session,
+    effect: Extract<Effect, { do: "welcome" | "waiting" | "send" }>,
+  ): void {
     const { view } = visitor;
-    switch (message.type) {
-      case "matched":
-        this.#expectSearching(visitor, "matched");
-        visitor.view = { name: "paired", pair: message.pair };
-        visitor.lastPair = message.pair;
-        break;
-      case "ended":
-        expect(view, "ended").toEqual({ name: "paired", pair: message.pair });
-        this.upsets.push(`${message.pair} ended for ${visitor.session.id}: ${message.reason}`);
-        visitor.view = { name: "idle" };
-        break;
-      case "error":
-        if (message.code === "too_many_sessions") visitor.view = { name: "idle" };
-        break;
-      default:
-        break;
+    // Or in a pair that is taken back without a word.
+    const searching = view.name === "searching" || (view.name === "paired" && view.undone);
+    if (effect.do === "welcome") {
+      if (state.name === "paired") visitor.view = { name: "paired", pair: state.match.pair };
+      else visitor.view = { name: state.name === "idle" ? "idle" : "searching" };
+    } else if (effect.do === "waiting") {
+      expect(searching, `${id} waits and was ${view.name}`).toBe(true);
+      visitor.view = { name: "searching" };
+    } else if (effect.message.type === "matched") {
+      expect(searching, `${id} is matched and was ${view.name}`).toBe(true);
+      visitor.view = { name: "paired", pair: effect.message.pair };
+      visitor.lastPair = effect.message.pair;
+    } else if (effect.message.type === "ended") {
+      const { pair, reason } = effect.message;
+      expect(view, `${id} hears an end`).toEqual({ name: "paired", pair });
+      this.upsets.push(`${pair} ended for ${id}: ${reason}`);
+      visitor.view = { name: "idle" };
+    } else if (effect.message.type === "error" && effect.message.code === "too_many_sessions") {
+      visitor.view = { name: "idle" };
     }
   }
 
-  /** Or in a pair that is taken back without a word. */
-  #expectSearching({ view, session }: Visitor, heard: string): void {
-    const searching = view.name === "searching" || (view.name === "paired" && view.undone);
-    expect(searching, `${session.id} hears ${heard} and is ${view.name}`).toBe(true);
+  #tell({ session: { id: session }, node }: Seat, { session: to, node: home }: Partner, note: Note): void {
+    this.#send(node, home, { to, from: { session, node }, note });
+  }
+
+  #send(from: string, node: string, said: Said): void {
+    const link = from === node ? this.#here : this.#link(from, node);
+    link.push({ ...said, node, by: this.now + this.#delays.link });
   }
 
   #link(from: string, to: string): Sent[] {
@@ -414,64 +452,64 @@ class World {
   }
 
   #deliver(link: Sent[]): void {
-    const { to, from, note } = link.shift()!;
-    const visitor = this.visitors.find(({ session }) => session.id === to);
-    if (visitor) this.#step(visitor, { type: "note", from, note });
-    else if (note.type === "matched") {
-      // As the node does it for a session that it does not have.
-      const back = this.#link("nowhere", from.node);
-      const { pair } = note;
-      back.push({
-        to: from.session,
-        from: { session: to, node: "nowhere" },
-        note: { type: "refused", pair },
-        by: this.now,
-      });
+    const sent = link.shift()!;
+    const seat = this.#seatOf(sent.to, sent.node);
+    if ("epoch" in sent) {
+      if (seat && seat.session.epoch < sent.epoch) this.#step(seat, { type: "superseded", late: false });
+    } else if (seat) {
+      this.#step(seat, { type: "note", from: sent.from, note: sent.note });
+    } else if (sent.note.type === "matched") {
+      const { from, note, node, to } = sent;
+      const refused = { type: "refused", pair: note.pair } as const;
+      this.#send(node, from.node, { to: from.session, from: { session: to, node }, note: refused });
     }
   }
 
   /** All that must be true once nothing is under way any more. */
   check(): void {
-    const known = new Set(this.visitors.map(({ session }) => session.id));
-    for (const id of this.matcher.sessions.keys()) expect(known, "a session of nobody").toContain(id);
-    for (const { session, view, timers, connected, away } of this.visitors) {
-      if (away) continue;
-      const stored = this.matcher.sessions.get(session.id);
-      const { state, id } = session;
-      expect([session.calling, ...session.queued], `${id} has asked everything`).toEqual([undefined]);
-      expect(connected || state.name === "idle", `${id} is gone for good`).toBe(true);
-      switch (state.name) {
-        case "idle":
-          expect(stored?.pair, `${id} is idle`).toBeUndefined();
-          expect(stored?.ticket, `${id} is idle`).toBeUndefined();
-          expect(view, id).toEqual({ name: "idle" });
-          break;
-        case "waiting":
-          expect(stored?.pair, `${id} waits`).toBeUndefined();
-          expect(stored?.ticket?.insists, `${id} is in the pool`).toBeDefined();
-          expect(stored?.ticket).toMatchObject({ wish: state.wish, since: state.since });
-          expect(timers.has("retry"), `${id} will ask again`).toBe(true);
-          expect(view, id).toEqual({ name: "searching" });
-          break;
-        case "paired": {
-          const { pair, partner, role } = state.match;
-          const other = this.visitors.find((one) => one.session.id === partner.session)?.session;
-          expect(stored?.pair, `${id} is in ${pair}`).toMatchObject({
-            id: pair,
-            role,
-            partner: partner.session,
-          });
-          expect(other?.state, `the other side of ${id}`).toMatchObject({
-            name: "paired",
-            match: { pair, partner: { session: id } },
-          });
-          expect(state.confirmed).toBe(true);
-          expect(view, id).toEqual({ name: "paired", pair });
-          break;
-        }
+    const here = this.visitors.flatMap(({ seat }) => (seat ? [seat] : []));
+    expect(new Set(here), "sessions of nobody").toEqual(this.#seats);
+    const ids = here.map(({ session }) => session.id);
+    for (const id of this.matcher.sessions.keys()) expect(ids, "the store's sessions").toContain(id);
+    for (const { seat, view } of this.visitors) if (seat) this.#checkSeat(seat, view);
+    this.#checkNobodyStarves();
+  }
+
+  #checkSeat({ session, node, timers }: Seat, view: View): void {
+    const { state, id, epoch } = session;
+    const stored = this.matcher.sessions.get(id);
+    expect([session.calling, ...session.queued], `${id} has asked everything`).toEqual([undefined]);
+    if (stored) expect([stored.node, stored.epoch], `where ${id} is`).toEqual([node, epoch]);
+    switch (state.name) {
+      case "idle":
+        expect(stored?.pair, `${id} is idle`).toBeUndefined();
+        expect(stored?.ticket, `${id} is idle`).toBeUndefined();
+        expect(view, id).toEqual({ name: "idle" });
+        break;
+      case "waiting":
+        expect(stored?.pair, `${id} waits`).toBeUndefined();
+        expect(stored?.ticket?.insists, `${id} is in the pool`).toBeDefined();
+        expect(stored?.ticket).toMatchObject({ wish: state.wish, since: state.since });
+        expect(timers.has("retry"), `${id} will ask again`).toBe(true);
+        expect(view, id).toEqual({ name: "searching" });
+        break;
+      case "paired": {
+        const { pair, partner, role } = state.match;
+        expect(state.confirmed, `${id} has heard of the other side`).toBe(true);
+        expect(stored?.pair, `${id} is in ${pair}`).toMatchObject({
+          id: pair,
+          role,
+          partner: partner.session,
+        });
+        expect(view, id).toEqual({ name: "paired", pair });
+        const other = this.#seatOf(partner.session, partner.node)?.session.state;
+        expect(other, `the other side of ${id}`).toMatchObject({
+          name: "paired",
+          match: { pair, partner: { session: id, node } },
+        });
+        break;
       }
     }
-    this.#checkNobodyStarves();
   }
 
   /** M7, once everything that gives way has. */
@@ -501,10 +539,8 @@ const only = <const T extends string>(...names: T[]) => fc.constantFrom(...names
 const weighted = (weight: number, arbitrary: fc.Arbitrary<Command>) => ({ weight, arbitrary });
 const finds = weighted(30, fc.record({ do: only("find"), who, wish }));
 const goes = weighted(80, fc.record({ do: only("go"), which: fc.nat(9) }));
-const acts = weighted(
-  25,
-  fc.record({ do: only("leave", "leave", "block", "blockLast", "drop", "back", "back"), who }),
-);
+const acts = weighted(20, fc.record({ do: only("leave", "leave", "block", "blockLast", "drop"), who }));
+const backs = weighted(10, fc.record({ do: only("back"), who, node: only(...NODES) }));
 const passes = weighted(
   15,
   fc.record({ do: only("pass"), ms: fc.constantFrom(100, 500, 2_000, 5_000, 10_000, 20_000) }),
@@ -525,14 +561,17 @@ test(
   "M1–M8: whatever crosses whatever, in the end all agree, and nobody is stuck",
   { timeout: 600_000 },
   async () => {
-    const commands = fc.array(fc.oneof(finds, goes, acts, passes, ...faults), { maxLength: 60, size: "max" });
+    const commands = fc.array(fc.oneof(finds, goes, acts, backs, passes, ...faults), {
+      maxLength: 60,
+      size: "max",
+    });
     const property = fc.asyncProperty(commands, fc.boolean(), async (all, comeBack) => {
       const world = new World({ store: 1_000, link: 4_000 });
       await world.open();
       for (const each of all) await world.run(each);
       if (comeBack) {
         await world.drain();
-        for (const visitor of world.visitors) await world.comeBack(visitor);
+        for (const visitor of world.visitors) await world.comeBack(visitor, "n1");
       }
       await world.pass(120_000, true);
       world.check();
