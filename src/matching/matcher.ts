@@ -90,7 +90,8 @@ export interface Matcher {
 
   /**
    * Undoes a match whose other side could not be reached (M2): as `find`, with the ticket back at its original place,
-   * and without the two counting as recent partners; `left` is the other side, where it lives by then. Does nothing but `find` when the pair is over already.
+   * and without the two counting as recent partners; `left` is the other side, where it lives by then. Does nothing but
+   * `find` when the pair is over already.
    */
   undo(holder: Holder, pair: string, find: Find, avoid?: readonly string[]): Promise<Outcome>;
 

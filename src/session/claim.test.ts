@@ -95,6 +95,14 @@ test("a confirmation from where the other side does not live any more does not l
   expect(me.state).toMatchObject({ match: { partner: { node: "n9" } } });
 });
 
+test("where the other side says that it has moved is believed, and asked of the store", () => {
+  const me = offerer().hears({ type: "matched", ...asTheySee(match("p1")) }, { ...STRANGER, node: "n9" });
+  expect(me.state).toMatchObject({ match: { partner: { node: "n9" } } });
+  expect(me.calls).toMatchObject([{ name: "restore" }]);
+  me.answered({ name: "restore", restored: "held", partnerNode: "n2" });
+  expect(me.state).toMatchObject({ match: { partner: { node: "n2" } } });
+});
+
 test("a confirmation of another pair confirms nothing", () => {
   expect(claimer("p2").hears({ type: "confirmed", pair: "p1" }).state).toMatchObject({ confirmed: false });
 });
