@@ -39,11 +39,8 @@ async function rave(place: Place, chance: Chance, most: number, pairs: string[])
       socket.send(data, { binary });
     }
     stranger.stream.uncork();
-    await new Promise<void>((resolve) => {
-      socket.once("pong", resolve);
-      socket.once("close", resolve);
-      socket.ping();
-    });
+    socket.ping();
+    await Promise.race([new Promise((resolve) => void socket.once("pong", resolve)), stranger.closed]);
     if (chance.happens(0.05)) break;
   }
   socket.terminate();
