@@ -76,6 +76,7 @@ async function start(more: Partial<NodeParts> = {}) {
     return {
       socket,
       say,
+      pong: () => connection.onPong(),
       drop: () => connection.onSocketClosed(),
       types: () => socket.take().map(({ type }) => type),
     };
@@ -280,9 +281,10 @@ test("a pair over a link that is down asks the store how it stands, at once and 
   clock.move(1);
   await settled();
   expect(visitor.socket.take()).toContainEqual({ type: "ended", pair: "p", reason: "lost" });
+  matcher.restore.mockClear();
   clock.move(10_000);
   await settled();
-  expect(matcher.restore).toHaveBeenCalledTimes(2);
+  expect(matcher.restore).not.toHaveBeenCalled();
 });
 
 test("a signal to a node that is not there any more makes the store be asked where the other side is", async () => {
@@ -295,6 +297,29 @@ test("a signal to a node that is not there any more makes the store be asked whe
   expect(signals).toEqual(["c"]);
   visitor.say({ type: "signal", pair: "p", data: {} });
   expect(signals).toEqual(["c", "c"]);
+});
+
+test("S3: a session, whose other side may have moved or left unheard, is held against the store once a minute", async () => {
+  const { clock, matcher, visitor, signals } = await pairedOver();
+  const aMinutePasses = async (): Promise<void> => {
+    matcher.restore.mockClear();
+    for (let n = 0; n < 6; n += 1) {
+      clock.move(10_000);
+      visitor.pong();
+      await settled();
+    }
+  };
+  matcher.restore.mockResolvedValue({ restored: "held", partnerNode: "c" });
+  await aMinutePasses();
+  expect(matcher.restore.mock.calls).toMatchObject([[{ session: sessionIdOf(TOKEN) }, { pair: "p" }]]);
+  visitor.say({ type: "signal", pair: "p", data: {} });
+  expect(signals).toEqual(["c"]);
+
+  matcher.renew.mockRejectedValue(new Error("away"));
+  clock.move(1_000);
+  await settled();
+  await aMinutePasses();
+  expect(matcher.restore).not.toHaveBeenCalled();
 });
 
 test("M2: a claim that comes when the lease may have run out is refused, and the store asked how things stand", async () => {

@@ -20,6 +20,8 @@ import type { Socket } from "./socket.ts";
 const SWEEP_MS = 60_000;
 /** How long what happened to the other side of a pair may stay unknown while the link to its node is down. */
 const APART_MS = 3_000;
+/** How often a session is held against the store. */
+const CHECK_MS = 60_000;
 
 export class Node implements ConnectionOwner, LinkEvents {
   readonly id: string;
@@ -33,6 +35,7 @@ export class Node implements ConnectionOwner, LinkEvents {
   readonly #connections = new Set<Connection>();
   readonly #heartbeats: Ring<Connection>;
   readonly #statuses: Ring<Connection>;
+  readonly #checks: Ring<Connection>;
   readonly #renewals: Ring<Connection> | undefined;
   #stopSweeping: (() => void) | undefined;
   #stopAsking: (() => void) | undefined;
@@ -72,6 +75,10 @@ export class Node implements ConnectionOwner, LinkEvents {
     this.#statuses = new Ring(clock, rules.status, (connections) => {
       const text = JSON.stringify({ type: "status", ...this.#counts() });
       for (const connection of connections) if (connection.session) connection.sendRaw(text);
+    });
+    this.#checks = new Ring(clock, CHECK_MS, (connections) => {
+      if (!this.#lease.isHeld) return; // once the store is back, it is asked about what has been lost
+      for (const { session } of connections) if (session !== undefined) this.#sessions.check(session);
     });
     const { ice } = parts;
     if (ice.renewEvery !== undefined) {
@@ -151,6 +158,7 @@ export class Node implements ConnectionOwner, LinkEvents {
     this.#stopAsking?.();
     this.#heartbeats.stop();
     this.#statuses.stop();
+    this.#checks.stop();
     this.#renewals?.stop();
     await this.#lease.giveUp();
     this.#sessions.close();
@@ -187,6 +195,7 @@ export class Node implements ConnectionOwner, LinkEvents {
     this.#connections.add(connection);
     this.#heartbeats.add(connection);
     this.#statuses.add(connection);
+    this.#checks.add(connection);
     this.#renewals?.add(connection);
     return connection;
   }
@@ -195,6 +204,7 @@ export class Node implements ConnectionOwner, LinkEvents {
     this.#connections.delete(connection);
     this.#heartbeats.remove(connection);
     this.#statuses.remove(connection);
+    this.#checks.remove(connection);
     this.#renewals?.remove(connection);
     this.#door.forget(connection);
     const seat = connection.session === undefined ? undefined : this.#sessions.hub.get(connection.session);

@@ -77,6 +77,12 @@ export class Sessions {
     }
   }
 
+  /** Word of what became of the session, or of the other side of its pair, may have been lost: the store knows. */
+  check(session: string): void {
+    const seat = this.hub.get(session);
+    if (seat) this.dispatch(seat, { type: "forgotten" });
+  }
+
   /**
    * A session that was elsewhere lives here now: tells the node where it was, or every node when that is not known, and
    * the other side of its pair. That side may never have heard of the match: it hears all of it.
