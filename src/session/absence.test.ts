@@ -49,6 +49,12 @@ test("S2: what was held of a pair that ended meanwhile is not delivered", () => 
   expect(me.state.name).toBe("idle");
 });
 
+test("S1: what was held of a match that was undone meanwhile is not delivered", () => {
+  const me = claimer().detaches().signalled("p1", "early").due("confirm").outcome(filed(500)).attaches();
+  expect(me.state.name).toBe("waiting");
+  expect(me.relayed).toEqual([]);
+});
+
 test("S2: the other side is not told of an absence, and the pair goes on", () => {
   const me = answerer().detaches();
   expect(me.told).toEqual([]);

@@ -69,6 +69,7 @@ export class Turn {
     const state: Waiting = { name: "waiting", wish, since, relaxed: [], told: false, undone: pair };
     this.cancel("confirm");
     this.effects.push({ do: "count", what: "undone" });
+    this.change({ held: [] });
     this.become(state);
     this.undoing(state, { pair, partner });
   }
