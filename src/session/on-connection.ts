@@ -14,7 +14,9 @@ export function onAttached(turn: Turn, resumed: boolean, vouched: boolean): void
     turn.become({ ...ticketed, told: false });
   }
   // It may have been elsewhere since, or be elsewhere now: another resume of the same session may be on its way.
-  if (resumed) turn.reconcile();
+  if (!resumed) return;
+  if (state.name === "waiting" && vouched) turn.askAgain(state);
+  else turn.reconcile();
 }
 
 export function onDetached(turn: Turn): void {

@@ -259,6 +259,13 @@ test("a doubt about what the store knows is not lost by a leave", () => {
   expect(me.answered({ name: "restore", restored: "held" }).calls).toMatchObject([{ name: "leave" }]);
 });
 
+test("S3: a store that has lost a waiting session hears of it also when it stops to wait before it has asked again", () => {
+  const me = waiting().due("retry").event({ type: "forgotten" }).says({ type: "leave" });
+  expect(me.outcome(filed(500)).calls).toEqual([{ name: "restore" }]);
+  const absent = waiting().due("retry").event({ type: "forgotten" }).detaches();
+  expect(absent.outcome(filed(500)).calls).toEqual([{ name: "restore" }]);
+});
+
 test("an answer to something else than was asked is nobody's", () => {
   const me = idle().finds();
   expect(me.answered({ name: "leave", left: { pair: "p1", partner: STRANGER } }).effects).toEqual([]);

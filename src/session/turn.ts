@@ -103,8 +103,8 @@ export class Turn {
   reconcile(): void {
     const { state, connected } = this.session;
     if (isEnding(this.session)) return;
-    if (state.name === "waiting" && connected) this.askAgain(state); // a `find` files what the store has lost
-    else this.call(state.name === "paired" ? { name: "restore", match: state.match } : { name: "restore" });
+    this.call(state.name === "paired" ? { name: "restore", match: state.match } : { name: "restore" });
+    if (state.name === "waiting" && connected) this.askAgain(state); // this files what the store has lost
   }
 
   startNextCall(): void {
