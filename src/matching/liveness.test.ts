@@ -64,6 +64,14 @@ describe("resume", () => {
     });
   });
 
+  test("S3: a session can be asked for where it is only", async () => {
+    const pool = await store.pool();
+    await anna(pool).open();
+    expect(await pool.matcher.resume("anna", "b", true)).toBeNull();
+    expect((await pool.matcher.resume("anna", "a", true))?.holder.epoch).toBe(1);
+    expect((await pool.matcher.resume("anna", "b"))?.previousNode).toBe("a");
+  });
+
   test("S4: nobody resumes a session that is over", async () => {
     const pool = await store.pool();
     await anna(pool).open();

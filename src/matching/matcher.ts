@@ -67,10 +67,12 @@ export interface Matcher {
    * Takes a session over to `node`, whatever node held it. Its epoch rises, unless `node` holds it already: who finds
    * the epoch that it knows knows that nobody else held the session meanwhile. Null when there is no such session.
    * A waiting ticket stays out of reach until the next `find` files it again at its place.
+   * @param here only if `node` holds it already: for who may have taken it over and wants it from nobody any more
    */
   resume(
     session: string,
     node: string,
+    here?: boolean,
   ): Promise<{ holder: Holder; previousNode: string; resumed: Resumed } | null>;
 
   /**

@@ -33,7 +33,7 @@ type Command =
   | { do: "restore"; who: string; stale: boolean }
   | { do: "find" | "undo"; who: string; stale: boolean; wish: Wish; pair: Which; avoid: string[] }
   | { do: "block"; who: string; stale: boolean; pair: Which }
-  | { do: "resume"; who: string; node: string }
+  | { do: "resume"; who: string; node: string; here: boolean }
   | { do: "pass"; ms: number }
   | { do: "retire" | "renew" | "reap"; node: string }
   | { do: "census" }
@@ -70,7 +70,7 @@ const command = fc.oneof(
   weighted(20, fc.record({ do: only("leave", "absent", "open", "end"), who, stale })),
   weighted(15, fc.record({ do: only("restore"), who, stale })),
   weighted(30, fc.record({ do: only("block"), who, stale, pair: which })),
-  weighted(15, fc.record({ do: only("resume"), who, node })),
+  weighted(15, fc.record({ do: only("resume"), who, node, here: fc.boolean() })),
   weighted(25, fc.record({ do: only("retire", "renew", "renew", "reap"), node })),
   weighted(5, fc.record({ do: only("census") })),
   weighted(3, fc.record({ do: only("lose") })),
@@ -163,7 +163,9 @@ class Play {
         for (const name of NODES) await this.renew(name);
         break;
       case "resume": {
-        const resumed = await this.both(text, (matcher) => matcher.resume(command.who, command.node));
+        const resumed = await this.both(text, (matcher) =>
+          matcher.resume(command.who, command.node, command.here),
+        );
         if (resumed) this.#holders.get(command.who)!.push(resumed.holder);
         break;
       }
@@ -257,7 +259,7 @@ test(
       const play = new Play(store, whoIsSilent);
       for (const name of NODES) await play.renew(name);
       for (const each of all) await play.run(each);
-      for (const who of SESSIONS) await play.run({ do: "resume", who, node: "a" });
+      for (const who of SESSIONS) await play.run({ do: "resume", who, node: "a", here: false });
       await play.compare();
     });
     const streams = Array.from({ length: STREAMS }, () =>

@@ -75,9 +75,9 @@ export class ModelMatcher implements Matcher {
     if (!this.#sessions.has(holder.session)) this.#record({ ...holder });
   }
 
-  async resume(session: string, node: string): ReturnType<Matcher["resume"]> {
+  async resume(session: string, node: string, here = false): ReturnType<Matcher["resume"]> {
     const found = this.#sessions.get(session);
-    if (!found) return null;
+    if (!found || (here && found.node !== node)) return null;
     const previousNode = found.node;
     this.#hold(found, node, found.node === node ? found.epoch : found.epoch + 1);
     delete found.ticket?.insists;

@@ -72,8 +72,8 @@ export class RedisMatcher implements Matcher {
     await this.#run(open, session, node, epoch, device);
   }
 
-  async resume(session: string, node: string): ReturnType<Matcher["resume"]> {
-    const reply = (await this.#run(resume, session, node)) as ResumeReply | null;
+  async resume(session: string, node: string, here = false): ReturnType<Matcher["resume"]> {
+    const reply = (await this.#run(resume, session, node, here ? "here" : "")) as ResumeReply | null;
     if (!reply) return null;
     const [epoch, device, previousNode, ...what] = reply;
     return { holder: { session, node, epoch, device }, previousNode, resumed: readResumed(what) };

@@ -98,13 +98,13 @@ export class Door {
    * did may still be on its way. Only when the store is away, or has not heard of the session, is ours believed.
    */
   async #resume(connection: Connection, hello: Hello, token: string, id: string): Promise<void> {
-    const { matcher, metrics, clock, log, rules, id: node } = this.#parts;
+    const { matcher, clock, id: node } = this.#parts;
     const ours = (): Seat | undefined => {
       const seat = this.#sessions.hub.get(id);
       return seat && !isEnding(seat.session) ? seat : undefined;
     };
     const asked = clock.now();
-    for (let first = true; ; first = false) {
+    for (let first = true; connection.isOpen; first = false) {
       try {
         const found = await matcher.resume(id, node);
         const seat = ours();
@@ -118,21 +118,51 @@ export class Door {
         else this.#openFresh(connection, hello);
         return;
       } catch (error) {
-        metrics.storeFailed("resume");
-        log.debug({ err: error, call: "resume" }, "the store did not answer");
+        this.#onFailed(error);
         const seat = ours();
         if (seat && connection.isOpen) {
           this.#attach(seat, connection, true, false);
-          return;
+          break;
         }
-        // An attempt whose answer was lost may have brought the session here: it must not stay without anybody.
-        const gone = !connection.isOpen && clock.now() - asked > rules.grace;
-        if (gone || this.#resuming.get(id) !== connection) return;
         const message = "one moment, this goes on by itself";
         if (first) connection.sendError({ code: "unavailable", message, retryAfter: 1 });
-        await new Promise<void>((resolve) => void clock.after(RESUME_RETRY_MS, resolve));
+        await this.#pause();
+        if (this.#resuming.get(id) !== connection) return;
       }
     }
+    await this.#settle(connection, token, id);
+  }
+
+  /**
+   * An attempt whose answer was lost may have brought the session here, where it must not stay without anybody. Who was
+   * waiting for it has hung up and may be on another node by now, or goes on with what this node knew of it: so it is
+   * taken from nowhere, but asked for until there is an answer.
+   */
+  async #settle(connection: Connection, token: string, id: string): Promise<void> {
+    const { matcher, rules, id: node } = this.#parts;
+    while (this.#resuming.get(id) === connection && this.#resuming.size <= rules.maxSessions) {
+      try {
+        const found = await matcher.resume(id, node, true);
+        const seat = this.#sessions.hub.get(id);
+        if (found && found.holder.epoch !== seat?.session.epoch)
+          this.#takeOver(connection, { ...found, previousNode: undefined }, token, true);
+        else if (found && seat) this.#sessions.dispatch(seat, { type: "forgotten" }); // its ticket has left the pool
+        return;
+      } catch (error) {
+        this.#onFailed(error);
+        await this.#pause();
+        if (this.#sessions.isClosed) return;
+      }
+    }
+  }
+
+  #onFailed(error: unknown): void {
+    this.#parts.metrics.storeFailed("resume");
+    this.#parts.log.debug({ err: error, call: "resume" }, "the store did not answer");
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => void this.#parts.clock.after(RESUME_RETRY_MS, resolve));
   }
 
   #takeOver(

@@ -203,6 +203,59 @@ test("S5: a client that is gone before the store has denied its token leaves not
   expect(node.numbers()).toMatchObject({ connections: 0, sessions: 0 });
 });
 
+test("S4: who has hung up takes nothing from elsewhere, and what an attempt without an answer has brought here ends", async () => {
+  const { clock, connect, matcher, node, resumes } = await start();
+  const { drop } = connect(RESUME);
+  drop();
+  for (let n = 0; n < 60; n += 1) {
+    resumes[n]!.reject(new Error("away"));
+    await settled();
+    clock.move(500);
+    await settled();
+    expect(matcher.resume).toHaveBeenLastCalledWith(sessionIdOf(TOKEN), "n", true);
+  }
+  resumes[60]!.resolve(found("n"));
+  await settled();
+  expect(node.numbers()).toMatchObject({ connections: 0, sessions: 1 });
+  clock.move(20_000);
+  await settled();
+  expect(matcher.end).toHaveBeenCalledOnce();
+  expect(resumes).toHaveLength(61);
+});
+
+test("S4: what an attempt without an answer has brought here ends, also after its visitor went on with what was known", async () => {
+  const { clock, connect, matcher, resumes } = await start();
+  const { drop } = connect(RESUME);
+  resumes[0]!.resolve(found());
+  await settled();
+  drop();
+  const { socket, types } = connect(RESUME);
+  resumes[1]!.reject(new Error("away"));
+  await settled();
+  expect(types()).toEqual(["welcome"]);
+  expect(matcher.resume).toHaveBeenLastCalledWith(sessionIdOf(TOKEN), "n", true);
+  resumes[2]!.resolve({ ...found()!, holder: { ...found()!.holder, epoch: 4 } });
+  await settled();
+  expect(socket.closed?.code).toBe(4402);
+  clock.move(20_000);
+  await settled();
+  expect(matcher.end.mock.calls).toMatchObject([[{ epoch: 4 }]]);
+});
+
+test("M7: a ticket that was here all the time is filed again after that", async () => {
+  const { connect, matcher, resumes } = await start();
+  connect(RESUME);
+  resumes[0]!.resolve(found());
+  await settled();
+  connect(RESUME, { type: "find", mode: "text" });
+  resumes[1]!.reject(new Error("away"));
+  await settled();
+  matcher.find.mockClear();
+  resumes[2]!.resolve(found("n"));
+  await settled();
+  expect(matcher.find).toHaveBeenCalledOnce();
+});
+
 test.each([
   ["in order", [0, 1]],
   ["the other way round", [1, 0]],

@@ -56,6 +56,10 @@ export class Sessions {
     this.#deliverNotes();
   }
 
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
   /** Lets go of every session; the store keeps them for whoever takes them over. */
   close(): void {
     this.#closed = true;

@@ -1,17 +1,18 @@
 -- Takes a session over to a node, whatever node held it. Its ticket leaves the pool but keeps its place. The epoch
--- rises unless the node holds it already: so the same call may be made again when its answer was lost.
+-- rises unless the node holds it already: so the same call may be made again when its answer was lost, and with
+-- `here` it takes the session from no other node.
 --
 -- KEYS[1], ARGV[1..3]  as in pool.lua
--- ARGV[4..5]  session, node
+-- ARGV[4..6]  session, node, `here` or ''
 --
--- Returns false when there is no such session, else: epoch device previousNode, and one of
+-- Returns false when there is no such session, or not here if that is asked, else: epoch device previousNode, and one of
 --   idle
 --   waiting  since mode interests languages strict(1 or 0)
 --   paired   match
 
 local session, node = ARGV[4], ARGV[5]
 local record = read(session)
-if not record then return false end
+if not record or (ARGV[6] == 'here' and record.node ~= node) then return false end
 
 local previous, partner = record.node, partnerOf(record)
 hold(session, record, node, previous == node and record.epoch or record.epoch + 1)
