@@ -23,7 +23,7 @@ export const LIES: Record<string, Lie> = {
     })),
   },
   "fences nobody by epoch": {
-    breaks: /^(lost|S3|S4|M2):/,
+    breaks: /^(lost|S3|S4|M2|M8):/,
     arbiter: lying((model) => {
       const current = (holder: Holder): Holder => {
         const { node, epoch } = model.sessions.get(holder.session) ?? holder;
@@ -70,7 +70,7 @@ export const LIES: Record<string, Lie> = {
   },
   "keeps the ticket of who is absent": { breaks: /^M8:/, arbiter: lying(() => ({ async absent() {} })) },
   "loses the pair of who resumes": {
-    breaks: /^(S3|lost):/,
+    breaks: /^(S3|lost|M8):/,
     arbiter: lying((model) => ({
       async resume(session, node) {
         const found = await model.resume(session, node);
