@@ -73,6 +73,11 @@ test("metrics has the relay's last test, server by server", async () => {
   ]) {
     expect(text).toContain(`\n${line}\n`);
   }
+  // Another node's relay is gone with it.
+  servers = servers.slice(0, 1);
+  const later = (await metrics.text()).text;
+  expect(later).toContain('chatrandom_relay_test_ok{url="turn:a"} 1\n');
+  expect(later).not.toContain("turn:b");
 });
 
 test("HEAD on the health paths answers without a body", async () => {

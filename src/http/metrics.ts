@@ -183,7 +183,7 @@ export function createMetrics(numbers: () => Numbers): Metrics {
         name: string,
         help: string,
         aggregator: "sum" | "min",
-        value: () => number | undefined | Promise<number | undefined>,
+        value: () => number | Promise<number>,
       ) =>
         new Gauge({
           name,
@@ -191,8 +191,7 @@ export function createMetrics(numbers: () => Numbers): Metrics {
           registers,
           aggregator,
           async collect() {
-            const now = await value();
-            if (now !== undefined) this.set(now);
+            this.set(await value());
           },
         });
       // Workers have one relay, of which each tells, and connections of their own.
@@ -241,6 +240,8 @@ export function createMetrics(numbers: () => Numbers): Metrics {
           registers,
           aggregator,
           collect() {
+            // What is tested no more would look for ever as it did last.
+            this.reset();
             for (const server of servers()) this.set({ url: server.url }, value(server));
           },
         });

@@ -10,13 +10,13 @@ import { bytesOf } from "./address-bytes.ts";
 /** So many at once, for there may be thousands. */
 const LINKS_AT_ONCE = 64;
 
-/** Undefined where there is no /proc, and while the process is gone. */
+/** 0 also where there is no /proc, and when the process is gone. */
 export async function countAllocations(
   pid: number,
   relay: readonly string[],
   minPort: number,
   maxPort: number,
-): Promise<number | undefined> {
+): Promise<number> {
   try {
     const found = new Set<string>();
     for (const address of relay) {
@@ -34,7 +34,7 @@ export async function countAllocations(
     }
     return count;
   } catch {
-    return undefined;
+    return 0;
   }
 }
 

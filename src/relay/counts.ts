@@ -1,8 +1,8 @@
 /** What is counted at the relay's own process. Whoever runs it tells: a node, or the supervisor of several. */
 
 export interface RelayCounts {
-  /** How many allocations there are; undefined where the system does not tell, and while the relay is down. */
-  readonly allocations?: number;
+  /** How many allocations there are; 0 also where the system does not tell. */
+  readonly allocations: number;
   /** How many new clients of the relay's own port were turned away since it was started. */
   readonly turnedAway: number;
 }

@@ -167,10 +167,10 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
   };
 
   let counted = Number.NEGATIVE_INFINITY;
-  let count: Promise<number | undefined> = Promise.resolve(undefined);
-  const allocations = (): Promise<number | undefined> => {
+  let count = Promise.resolve(0);
+  const allocations = (): Promise<number> => {
     const pid = running?.pid();
-    if (pid === undefined) return Promise.resolve(undefined);
+    if (pid === undefined) return Promise.resolve(0);
     if (clock.now() - counted >= COUNT_EVERY_MS) {
       counted = clock.now();
       count = countAllocations(pid, addresses.relay, turn.min_port, turn.max_port);
@@ -200,7 +200,7 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
     if (!running) return;
     if (!isLost(addresses, next)) {
       if (signature === signatureOf(seen)) return;
-      if (((await allocations()) ?? 0) > 0)
+      if ((await allocations()) > 0)
         return say(
           {},
           "the addresses of this machine have changed; the relay takes them when no call goes by it",

@@ -64,9 +64,11 @@ function ownMetrics({ workers, answered, restarts, relay }: Workforce): Metrics 
       "Workers that ended and were started again",
       restarts,
     ),
-    ...(relay?.allocations === undefined
-      ? []
-      : [metric("gauge", ALLOCATIONS.name, ALLOCATIONS.help, relay.allocations)]),
-    ...(relay ? [metric("counter", TURNED_AWAY.name, TURNED_AWAY.help, relay.turnedAway)] : []),
+    ...(relay
+      ? [
+          metric("gauge", ALLOCATIONS.name, ALLOCATIONS.help, relay.allocations),
+          metric("counter", TURNED_AWAY.name, TURNED_AWAY.help, relay.turnedAway),
+        ]
+      : []),
   ];
 }
