@@ -208,6 +208,13 @@ describe("check", () => {
     const target = server.url.replace("redis://", "redis+cluster://");
     await expect(connect(target).check(5_000)).rejects.toThrow("it is no Cluster: write redis://");
   });
+
+  test("says that a Redis is no Sentinel", async () => {
+    const target = (await redis()).url.replace("redis://", "redis+sentinel://");
+    await expect(connect(`${target}/mymaster`).check(5_000)).rejects.toThrow(
+      "it is no Sentinel: write redis:// instead of redis+sentinel://",
+    );
+  });
 });
 
 test("a script is sent again to a server that has forgotten it", async () => {

@@ -32,6 +32,8 @@ export function reasonOf(error: Error | undefined, address: RedisAddress, wasUp 
   if (address.kind === "sentinel" && /invalid reply: null|No such master/i.test(message))
     return final(`its Sentinels know no master named ${JSON.stringify(address.name)}`);
   if (message.includes("READONLY")) return { text: "it is a replica now and takes no writes", final: false };
+  if (address.kind === "sentinel" && /unknown command '?sentinel/i.test(message))
+    return final("it is no Sentinel: write redis:// instead of redis+sentinel://, or name its Sentinels");
   if (/cluster support disabled/i.test(message))
     return final("it is no Cluster: write redis:// instead of redis+cluster://");
   if (/Unknown RESP type/.test(message)) return final("what answers there is no Redis");
