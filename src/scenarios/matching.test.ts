@@ -240,7 +240,7 @@ describe.each([1, 3])("on %i nodes", (nodes) => {
       await visitor.next("waiting");
       await place.pass(1_000);
     }
-    expect(await passedOver(place, "device")).toBe(1);
+    expect(await passedOver(place, "device")).toBeGreaterThan(0);
     await place.pass(120_000);
     await one.nothing();
     await two.nothing();

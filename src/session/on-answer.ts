@@ -49,13 +49,12 @@ export function onAnswer(turn: Turn, answer: Answer): void {
 
 /** The store could not be asked: the call is kept, and the other side of a pair that it ends is told already. */
 export function onUnanswered(turn: Turn): void {
-  const { calling, connected, outage, state } = turn.session;
+  const { calling, queued, connected, outage, state } = turn.session;
   if (!calling) return;
   turn.timer("store", STORE_RETRY_MS);
   if (outage) return;
   turn.change({ outage: true });
-  const over = overBy(calling);
-  if (over) turn.tellEnded(over, endReason(calling)); // they need not wait for the store to come back
+  for (const call of [calling, ...queued]) turn.tellAtOnce(call);
   if (connected && state.name === "waiting") turn.saySearchKept();
 }
 
@@ -188,15 +187,16 @@ function onRestored(
   if (restored === "over") {
     if (ours && !ours.confirmed) turn.undo(ours);
     else refuted(turn, ours);
-  } else if (restored === "alone" && ours?.alone) {
-    refuted(turn, ours);
   } else if (ours) {
     // A store that has lost everything learns of the other side when that comes back, in its grace if ever.
-    const alone = restored === "alone";
+    const aloneSince = restored === "alone" ? (ours.aloneSince ?? turn.now) : undefined;
     // Two that move at once may each miss where the other one went.
     const partner = { ...ours.match.partner, ...(partnerNode !== undefined && { node: partnerNode }) };
-    turn.become({ ...ours, alone, match: { ...ours.match, partner } });
-    if (alone) turn.timer("alone", turn.rules.grace);
+    turn.become({ ...ours, aloneSince, match: { ...ours.match, partner } });
+    if (aloneSince === undefined) return;
+    const patience = aloneSince + turn.rules.grace - turn.now;
+    if (patience > 0) turn.timer("alone", patience);
+    else refuted(turn, ours);
   } else if (call.match && state.name === "idle" && !isLeaving(turn.session)) {
     turn.call({ name: "leave", reason: "left" }); // it has ended while the store was told of it
   }

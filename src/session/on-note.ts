@@ -65,12 +65,12 @@ function ofOurPair(turn: Turn, state: Paired, from: Partner, note: Note): void {
       // Not from where the other side lives: perhaps a node that has not heard that it lives elsewhere now.
       else if (from.node !== state.match.partner.node) turn.reconcile();
       else {
-        const { claimedAt, alone } = state;
+        const { claimedAt, aloneSince } = state;
         const late = claimedAt !== undefined && turn.now - claimedAt < LATE_CLAIM_MS;
         turn.ended(state.match, note.reason);
         // Who undoes a match gives us our place back, which we do not want any more; and a store that does not know the
         // other side believes us in the pair still.
-        if (late || alone || note.reason === "lost") turn.call({ name: "leave", reason: "left" });
+        if (late || aloneSince !== undefined || note.reason === "lost") turn.call({ name: "leave", reason: "left" });
       }
       break;
     case "matched":

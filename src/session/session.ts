@@ -35,8 +35,8 @@ export interface Paired {
   readonly since?: number;
   /** When another session's claim made this pair; undefined when we made it, or it was made elsewhere. */
   readonly claimedAt?: number;
-  /** Whether the store, which knows of us, knew nothing of the other side when it was last asked. */
-  readonly alone?: boolean;
+  /** Since when the store, which knows of us, has known nothing of the other side. */
+  readonly aloneSince?: number;
 }
 
 export interface Session {

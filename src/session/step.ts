@@ -102,7 +102,7 @@ function onDue(turn: Turn, timer: TimerName): void {
       onSuperseded(turn, true);
       break;
     case "alone":
-      if (state.name === "paired" && state.alone) turn.reconcile();
+      if (state.name === "paired" && state.aloneSince !== undefined) turn.reconcile();
       break;
   }
 }

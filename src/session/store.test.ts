@@ -16,6 +16,17 @@ import {
 
 // An outage
 
+test.each(["before", "after"] as const)(
+  "the other side hears at once of who leaves %s another call has met the outage",
+  (when) => {
+    const me = answerer().passes(60_000).event({ type: "forgotten" });
+    if (when === "after") expect(me.unanswered().told).toEqual([]);
+    me.says({ type: "leave" });
+    if (when === "before") expect(me.unanswered().calls).toEqual([]);
+    expect(me.told).toEqual([{ partner: STRANGER, note: { type: "ended", pair: "p1", reason: "left" } }]);
+  },
+);
+
 test("a find is kept over an outage, said once, asked again, and answered when the store is back", () => {
   const me = idle().finds().unanswered();
   expect(me.sent).toMatchObject([{ type: "error", code: "unavailable" }]);
@@ -139,6 +150,9 @@ test.each([
 
 test("a pair of whose other side such a store has not heard within its grace is over", () => {
   const me = answerer().passes(60_000).event({ type: "forgotten" });
+  expect(me.answered({ name: "restore", restored: "alone" }).sent).toEqual([]);
+  // Asked for another reason meanwhile, the same answer is no second one.
+  me.passes(5_000).event({ type: "forgotten" });
   expect(me.answered({ name: "restore", restored: "alone" }).sent).toEqual([]);
   expect(me.due("alone").calls).toMatchObject([{ name: "restore", match: { pair: "p1" } }]);
   expect(me.answered({ name: "restore", restored: "alone" }).sent).toMatchObject([

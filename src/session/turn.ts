@@ -1,5 +1,5 @@
 import type { EndReason, ServerMessage } from "../protocol/messages.ts";
-import { enqueue } from "./call.ts";
+import { endReason, enqueue, overBy } from "./call.ts";
 import type { Call } from "./call.ts";
 import type { Effect, TimerName } from "./effect.ts";
 import type { Left, Match, Partner } from "./match.ts";
@@ -89,6 +89,7 @@ export class Turn {
 
   call(call: Call): void {
     this.change({ queued: enqueue(this.session.queued, call) });
+    if (this.session.outage) this.tellAtOnce(call);
   }
 
   dropQueued(...names: Call["name"][]): void {
@@ -118,6 +119,12 @@ export class Turn {
 
   tell(partner: Partner, note: Note): void {
     this.effects.push({ do: "tell", partner, note });
+  }
+
+  /** The other side of a pair that a call ends need not wait for the store to come back. */
+  tellAtOnce(call: Call): void {
+    const over = overBy(call);
+    if (over) this.tellEnded(over, endReason(call));
   }
 
   tellEnded({ partner, pair }: Left, reason: EndReason): void {
