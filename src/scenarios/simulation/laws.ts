@@ -10,6 +10,8 @@ import type { World } from "./world.ts";
 
 /** Beyond the two seconds of M2: calls and notes under way. */
 const SLACK_MS = 2_500;
+/** What a call to the store takes that is slow, and waits for another one. */
+const CALLS_MS = 500;
 /** In what time whoever has missed something learns how it stands. */
 const FOUND_OUT_MS = 60_000 + SLACK_MS;
 
@@ -59,8 +61,24 @@ export class Laws {
       const known = session === undefined ? undefined : store.model.sessions.get(session);
       if (known) visitor.recorded = true;
       if (known && known.doomed === undefined) visitor.heldAt = now;
+      this.#claimIsHeard(visitor);
       this.#isNotAlone(visitor);
       this.#isNotDeceived(visitor);
+    }
+  }
+
+  /** M2: a match of which the other side is not told is undone, whatever has become of that side or of the way there. */
+  #claimIsHeard(visitor: Visitor): void {
+    const { storeCalm, journal } = this.#world;
+    const { belief, name, socket, claiming } = visitor;
+    if (belief.state !== "paired" || !socket || claiming === undefined) return;
+    if (this.#told.both(belief.pair)) visitor.claiming = undefined;
+    else if (socket.member.isPaused) visitor.claiming = storeCalm.now;
+    else {
+      const inTime = storeCalm.now - claiming <= CONFIRM_TIMEOUT_MS + CALLS_MS;
+      const says = () =>
+        `${name} has claimed somebody for ${belief.pair} who is not told, and it is not undone`;
+      journal.require(inTime, "M2", says);
     }
   }
 

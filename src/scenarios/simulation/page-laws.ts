@@ -80,11 +80,13 @@ export class PageLaws {
     const asked = wish === undefined || mode === wish.mode;
     journal.require(asked, "M5", () => `${name} wants ${wish?.mode} and gets ${mode}`);
     this.#isPaired(visitor, pair, role);
+    if (role === "offerer") visitor.claiming = this.#world.storeCalm.now;
   }
 
   #isPaired(visitor: Visitor, pair: string, role: Matched["role"]): void {
     this.#told.add(visitor.session!, pair, role, this.#world.now);
     visitor.belief = { state: "paired", pair, since: this.#world.calm.now };
+    visitor.claiming = undefined;
     visitor.lastPair = pair;
     visitor.away = undefined;
   }

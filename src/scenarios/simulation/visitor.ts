@@ -32,6 +32,8 @@ export class Visitor {
   away: number | undefined = 0;
   /** Since when, by the calm clock, the page believes in a pair of which nobody else was told. */
   alone: number | undefined;
+  /** Since when, by the store's calm clock, the page believes in the match that it has just made. */
+  claiming: number | undefined;
   /** Since when, by the calm clock, the page believes in a pair that is over in the store. */
   deceived: number | undefined;
   /** When the last connection on which the page was welcomed was lost. */

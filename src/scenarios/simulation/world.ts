@@ -39,6 +39,8 @@ export class World {
   readonly chance: Chance;
   readonly timeline = new Timeline();
   readonly calm = new Calm();
+  /** The same as far as the store goes. */
+  readonly storeCalm = new Calm();
   readonly journal = new Journal(() => this.timeline.now);
   readonly links: Links;
   readonly store: Store;
@@ -78,7 +80,7 @@ export class World {
       setWeather(scene, chance, this.store, this.links);
       while (this.visitors.length < VISITORS) this.#newVisitor();
       const until = journal.steps + SCENE_STEPS;
-      const tempo = chance.oneOf([3, 30, 300])!;
+      const tempo = chance.oneOf([3, 30, 300, 1_000])!;
       while (journal.steps < until) {
         await this.#letPass(chance.between(0, 2 * tempo));
         if (chance.happens(scene.fault)) this.#break(scene);
@@ -91,7 +93,7 @@ export class World {
   // Time
 
   async #letPass(ms: number): Promise<void> {
-    const { timeline, calm, journal } = this;
+    const { timeline, calm, storeCalm, journal } = this;
     let passed = false;
     timeline.after(ms, () => {
       passed = true;
@@ -99,6 +101,8 @@ export class World {
     while (!passed) {
       const before = timeline.now;
       if (!timeline.next()) continue;
+      if (this.#isStoreInTrouble()) storeCalm.disturb(timeline.now);
+      else storeCalm.passed(before, timeline.now);
       if (this.#isInTrouble()) calm.disturb(timeline.now);
       else calm.passed(before, timeline.now);
       await settled();
@@ -107,16 +111,19 @@ export class World {
     }
   }
 
+  #isStoreInTrouble(): boolean {
+    const { state, weather } = this.store;
+    return state !== "up" || weather.breaks > 0 || weather.most > SLOW_MS;
+  }
+
   #isInTrouble(): boolean {
-    const { store, links, members } = this;
+    const { weather, isCut } = this.links;
     return (
-      store.state !== "up" ||
-      store.weather.breaks > 0 ||
-      store.weather.most > SLOW_MS ||
-      links.weather.loses > 0 ||
-      links.weather.most > SLOW_MS ||
-      links.isCut ||
-      members.some(({ isPaused }) => isPaused)
+      this.#isStoreInTrouble() ||
+      weather.loses > 0 ||
+      weather.most > SLOW_MS ||
+      isCut ||
+      this.members.some(({ isPaused }) => isPaused)
     );
   }
 
@@ -168,6 +175,7 @@ export class World {
     this.store.wipe();
     this.wasWiped = true;
     this.calm.disturb(this.now);
+    this.storeCalm.disturb(this.now);
     this.#laws.onWiped();
     for (const visitor of this.visitors) visitor.recorded = visitor.known = false;
   }
