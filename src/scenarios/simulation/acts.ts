@@ -17,7 +17,7 @@ interface Act {
 const ACTS = {
   find: { paired: 2, alone: 6, does: (visitor, { chance }) => visitor.say(() => anyWish(chance)) },
   leave: { paired: 1, alone: 1, does: (visitor) => visitor.say(() => ({ type: "leave" })) },
-  signal: { paired: 4, alone: 0.2, does: (visitor) => visitor.signal() },
+  signal: { paired: 8, alone: 0.2, does: (visitor) => visitor.signal() },
   block: {
     paired: 0.15,
     alone: 0.05,

@@ -1,8 +1,9 @@
 import type { Matcher } from "../../matching/matcher.ts";
-import type { Role, ServerMessage } from "../../protocol/messages.ts";
+import type { ClientMessage, ServerMessage } from "../../protocol/messages.ts";
 import { CONFIRM_TIMEOUT_MS } from "../../protocol/limits.ts";
 import { PageLaws } from "./page-laws.ts";
 import { RestLaws } from "./rest-laws.ts";
+import { SignalLaws } from "./signal-laws.ts";
 import { StoreLaws } from "./store-laws.ts";
 import { Told } from "./told.ts";
 import type { Visitor } from "./visitor.ts";
@@ -19,6 +20,7 @@ const FOUND_OUT_MS = 60_000 + SLACK_MS;
 export class Laws {
   readonly #world: World;
   readonly #told: Told;
+  readonly #signals: SignalLaws;
   readonly #page: PageLaws;
   readonly #store: StoreLaws;
   readonly #rest: RestLaws;
@@ -26,7 +28,8 @@ export class Laws {
   constructor(world: World) {
     this.#world = world;
     this.#told = new Told(world.journal);
-    this.#page = new PageLaws(world, this.#told);
+    this.#signals = new SignalLaws(world, this.#told);
+    this.#page = new PageLaws(world, this.#told, this.#signals);
     this.#store = new StoreLaws(world);
     this.#rest = new RestLaws(world, this.#store);
   }
@@ -39,9 +42,14 @@ export class Laws {
     this.#page.onLost(visitor, code);
   }
 
-  /** A session was told of a pair on a connection that its page has no more. */
-  onTold(session: string, pair: string, role: Role): void {
-    this.#told.add(session, pair, role, this.#world.now);
+  onSaid({ session }: Visitor, message: ClientMessage): void {
+    if (message.type === "signal") this.#signals.onSaid(session!, message.pair, Number(message.data.n));
+  }
+
+  /** A node has said it to a session on a connection that its page has no more. */
+  onMissed(session: string, message: ServerMessage): void {
+    if (message.type === "matched") this.#told.add(session, message.pair, message.role, this.#world.now);
+    if (message.type === "signal") this.#signals.onArrived(message);
   }
 
   onDone(name: keyof Matcher, args: unknown[], result: unknown): void {
@@ -50,12 +58,14 @@ export class Laws {
 
   onWiped(): void {
     this.#store.onWiped();
+    this.#signals.onWiped();
   }
 
   /** At every moment. */
   check(): void {
     const { store, visitors, now } = this.#world;
     this.#store.check();
+    this.#signals.check();
     for (const visitor of visitors) {
       const { session } = visitor;
       const known = session === undefined ? undefined : store.model.sessions.get(session);

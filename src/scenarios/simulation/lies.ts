@@ -2,82 +2,58 @@
 import type { Holder, Matcher } from "../../matching/matcher.ts";
 import type { ModelMatcher } from "../../matching/model.ts";
 
-export interface Lie {
-  /** The laws that it breaks first. */
-  breaks: RegExp;
-  arbiter(model: ModelMatcher): Matcher;
-}
-
-export const LIES: Record<string, Lie> = {
-  "claims one side only": {
-    breaks: /^M1:/,
-    arbiter: lying((model) => ({
-      async find(...args) {
-        const outcome = await model.find(...args);
-        if (outcome.kind === "matched") {
-          const partner = model.sessions.get(outcome.match.partner.session)!;
-          delete (partner as { pair?: unknown }).pair;
-        }
-        return outcome;
+export const LIES: Record<string, (model: ModelMatcher) => Matcher> = {
+  "claims one side only": lying((model) => ({
+    async find(...args) {
+      const outcome = await model.find(...args);
+      if (outcome.kind === "matched") {
+        const partner = model.sessions.get(outcome.match.partner.session)!;
+        delete (partner as { pair?: unknown }).pair;
+      }
+      return outcome;
+    },
+  })),
+  "fences nobody by epoch": lying((model) => {
+    const current = (holder: Holder): Holder => {
+      const { node, epoch } = model.sessions.get(holder.session) ?? holder;
+      return { ...holder, node, epoch };
+    };
+    return {
+      absent: (holder) => model.absent(current(holder)),
+      leave: (holder) => model.leave(current(holder)),
+      end: (holder) => model.end(current(holder)),
+      block: (holder, ...more) => model.block(current(holder), ...more),
+      restore: (holder, ...more) => model.restore(current(holder), ...more),
+      find: (holder, ...more) => model.find(current(holder), ...more),
+      undo: (holder, ...more) => model.undo(current(holder), ...more),
+    };
+  }),
+  "lets no lease run out": lying((model) => {
+    const nodes = new Set<string>();
+    return {
+      renew(node, counts) {
+        for (const other of nodes) void model.renew(other, counts);
+        nodes.add(node);
+        return model.renew(node, counts);
       },
-    })),
-  },
-  "fences nobody by epoch": {
-    breaks: /^(lost|S3|S4|M2|M8):/,
-    arbiter: lying((model) => {
-      const current = (holder: Holder): Holder => {
-        const { node, epoch } = model.sessions.get(holder.session) ?? holder;
-        return { ...holder, node, epoch };
-      };
-      return {
-        absent: (holder) => model.absent(current(holder)),
-        leave: (holder) => model.leave(current(holder)),
-        end: (holder) => model.end(current(holder)),
-        block: (holder, ...more) => model.block(current(holder), ...more),
-        restore: (holder, ...more) => model.restore(current(holder), ...more),
-        find: (holder, ...more) => model.find(current(holder), ...more),
-        undo: (holder, ...more) => model.undo(current(holder), ...more),
-      };
-    }),
-  },
-  "lets no lease run out": {
-    breaks: /^(M8|S4):/,
-    arbiter: lying((model) => {
-      const nodes = new Set<string>();
-      return {
-        renew(node, counts) {
-          for (const other of nodes) void model.renew(other, counts);
-          nodes.add(node);
-          return model.renew(node, counts);
-        },
-      };
-    }),
-  },
-  "files the ticket of an undone match at a new place": {
-    breaks: /^M2:/,
-    arbiter: lying((model) => ({
-      async undo(holder, _pair, { wish }, avoid) {
-        await model.leave(holder);
-        return model.find(holder, { wish }, avoid);
-      },
-    })),
-  },
-  "keeps the ticket of who leaves": {
-    breaks: /^M8:/,
-    arbiter: lying((model) => ({
-      leave: async (holder) => (model.sessions.get(holder.session)?.pair ? model.leave(holder) : undefined),
-    })),
-  },
-  "keeps the ticket of who is absent": { breaks: /^M8:/, arbiter: lying(() => ({ async absent() {} })) },
-  "loses the pair of who resumes": {
-    breaks: /^(S3|lost|M8):/,
-    arbiter: lying((model) => ({
-      async resume(session, node) {
-        const found = await model.resume(session, node);
-        return found && { ...found, resumed: { state: "idle" } };
-      },
-    })),
-  },
+    };
+  }),
+  "files the ticket of an undone match at a new place": lying((model) => ({
+    async undo(holder, _pair, { wish }, avoid) {
+      await model.leave(holder);
+      return model.find(holder, { wish }, avoid);
+    },
+  })),
+  "keeps the ticket of who leaves": lying((model) => ({
+    leave: async (holder) => (model.sessions.get(holder.session)?.pair ? model.leave(holder) : undefined),
+  })),
+  "keeps the ticket of who is absent": lying(() => ({ async absent() {} })),
+  "loses the pair of who resumes": lying((model) => ({
+    async resume(session, node) {
+      const found = await model.resume(session, node);
+      return found && { ...found, resumed: { state: "idle" } };
+    },
+  })),
 };
 
 /** The model, except for what the lie says instead. */

@@ -1,5 +1,6 @@
-import type { Matched, ServerMessage, Signal, Waiting, Welcome } from "../../protocol/messages.ts";
+import type { Matched, ServerMessage, Waiting, Welcome } from "../../protocol/messages.ts";
 import { CloseCode } from "../../protocol/close-codes.ts";
+import type { SignalLaws } from "./signal-laws.ts";
 import type { Told } from "./told.ts";
 import type { Visitor } from "./visitor.ts";
 import type { World } from "./world.ts";
@@ -11,12 +12,12 @@ const NEARLY_OVER_MS = 2_000;
 export class PageLaws {
   readonly #world: World;
   readonly #told: Told;
-  /** Pair, sender and the way the signal took → the last one that arrived. */
-  readonly #signals = new Map<string, number>();
+  readonly #signals: SignalLaws;
 
-  constructor(world: World, told: Told) {
+  constructor(world: World, told: Told, signals: SignalLaws) {
     this.#world = world;
     this.#told = told;
+    this.#signals = signals;
   }
 
   onMessage(visitor: Visitor, message: ServerMessage): void {
@@ -43,7 +44,7 @@ export class PageLaws {
         break;
       }
       case "signal":
-        this.#signalled(visitor, message);
+        this.#signals.onHeard(visitor, message);
         break;
       case "error": {
         const { code } = message;
@@ -131,23 +132,5 @@ export class PageLaws {
     const pair = sessions.get(session)?.pair;
     const whole = pair !== undefined && sessions.get(pair.partner)?.pair?.id === pair.id;
     return whole && isCalm && this.#told.both(pair.id) ? pair.id : undefined;
-  }
-
-  /** S1, S2 */
-  #signalled(visitor: Visitor, { pair, data }: Signal): void {
-    const { belief, name, session, socket } = visitor;
-    const { journal } = this.#world;
-    const ours = belief.state === "paired" && belief.pair === pair;
-    journal.require(ours, "S1", () => `${name} gets a signal of ${pair}`);
-    const by = String(data.by);
-    const theirs = by !== session && this.#told.has(by, pair);
-    journal.require(theirs, "S1", () => `${name} gets a signal of a stranger to ${pair}`);
-    journal.count("signals heard");
-    // What was sent to where the page was before follows it, and comes when it comes.
-    if (Number(data.at) < visitor.welcomedAt) return;
-    const stream = `${pair} ${by} from ${String(data.via)} to ${socket?.member.id}`;
-    const last = this.#signals.get(stream) ?? -1;
-    journal.require(Number(data.n) > last, "S2", () => `${name} gets signal ${data.n} after ${last}`);
-    this.#signals.set(stream, Number(data.n));
   }
 }

@@ -30,6 +30,11 @@ export class Told {
     return this.#pairs.get(pair)?.roles.has(session) ?? false;
   }
 
+  /** The other one who was told of the pair, if somebody was. */
+  other(session: string, pair: string): string | undefined {
+    return [...(this.#pairs.get(pair)?.roles.keys() ?? [])].find((told) => told !== session);
+  }
+
   /** Whether both sides of the pair were told. */
   both(pair: string): boolean {
     return this.#pairs.get(pair)?.roles.size === 2;

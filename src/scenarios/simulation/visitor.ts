@@ -1,5 +1,5 @@
 import { HEARTBEAT_MS } from "../../protocol/limits.ts";
-import type { ClientMessage, Matched, ServerMessage } from "../../protocol/messages.ts";
+import type { ClientMessage, ServerMessage } from "../../protocol/messages.ts";
 import { sessionIdOf } from "../../session/resume-token.ts";
 import type { Member } from "./member.ts";
 import { PageSocket } from "./page-socket.ts";
@@ -16,8 +16,10 @@ export interface VisitorEvents {
   /** By the clock that stands still while something is broken. */
   calm(): number;
   onMessage(visitor: Visitor, message: ServerMessage): void;
-  /** A node tells a session of a match on a connection of which it does not know that nobody is there any more. */
-  onMissed(session: string, matched: Matched): void;
+  /** What the page says to its node, just before the node hears it. */
+  onSaid(visitor: Visitor, message: ClientMessage): void;
+  /** A node says something on a connection of which it does not know that nobody is there any more. */
+  onMissed(session: string, message: ServerMessage): void;
   /** The connection that the page believed in is gone; 1006 when nobody said why. */
   onLost(visitor: Visitor, code: number): void;
 }
@@ -87,11 +89,10 @@ export class Visitor {
     const socket = new PageSocket(member, {
       onMessage: (message) => this.#events.onMessage(this, message),
       onClosed: (code) => this.lose(code),
-      onMissed: (session, message) => {
-        if (message.type === "matched") this.#events.onMissed(session, message);
-      },
+      onMissed: (session, message) => this.#events.onMissed(session, message),
     });
     this.socket = socket;
+    if (this.belief.state === "paired") this.losePlace();
     this.belief = { state: "unknown" };
     member.process.input(() => {
       if (this.socket !== socket) return;
@@ -133,6 +134,7 @@ export class Visitor {
       const message = make();
       if (!message) return;
       this.#did(message);
+      this.#events.onSaid(this, message);
       socket.connection.onFrame(frame(message), false);
     });
   }
@@ -168,9 +170,14 @@ export class Visitor {
     }
   }
 
+  /** Nobody owes the page its old place any more. */
+  losePlace(): void {
+    this.place = undefined;
+  }
+
   #stops(): void {
     this.belief = { state: "idle" };
-    this.place = undefined;
+    this.losePlace();
     this.away = this.#events.calm();
   }
 }

@@ -177,7 +177,10 @@ export class World {
     this.calm.disturb(this.now);
     this.storeCalm.disturb(this.now);
     this.#laws.onWiped();
-    for (const visitor of this.visitors) visitor.recorded = visitor.known = false;
+    for (const visitor of this.visitors) {
+      visitor.recorded = visitor.known = false;
+      if (visitor.belief.state === "paired") visitor.losePlace(); // a pair that is told again has none
+    }
   }
 
   #newVisitor(): void {
@@ -188,7 +191,8 @@ export class World {
       now: () => this.now,
       calm: () => this.calm.now,
       onMessage: (from, message) => this.#heard(from, message),
-      onMissed: (session, { pair, role }) => this.#laws.onTold(session, pair, role),
+      onSaid: (by, message) => this.#laws.onSaid(by, message),
+      onMissed: (session, message) => this.#laws.onMissed(session, message),
       onLost: (from, code) => this.#lost(from, code),
     });
     this.visitors.push(visitor);
