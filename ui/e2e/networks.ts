@@ -12,9 +12,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 /** Of the block for benchmarks between networks (RFC 2544): public to the page, and nobody's in the world. */
-const PLACE = "198.18.77.1";
-const AWAY = { gateway: "198.18.78.1", address: "198.18.78.2" };
-const HERE = { gateway: "198.18.79.1", address: "198.18.79.2" };
+const BLOCK = "198.18";
+/** Of three networks, others for each process: this machine has one way to an address. */
+const FIRST = (process.pid % 85) * 3;
+const PLACE = `${BLOCK}.${FIRST}.1`;
+const AWAY = { gateway: `${BLOCK}.${FIRST + 1}.1`, address: `${BLOCK}.${FIRST + 1}.2` };
+const HERE = { gateway: `${BLOCK}.${FIRST + 2}.1`, address: `${BLOCK}.${FIRST + 2}.2` };
 
 const run = (command: string, ...args: string[]): string =>
   execFileSync(command, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
@@ -63,7 +66,7 @@ export class Networks {
 
     run("ip", "address", "add", `${HERE.address}/24`, "dev", here);
     run("ip", "link", "set", here, "up");
-    for (const network of [`${PLACE}/32`, "198.18.78.0/24"])
+    for (const network of [`${PLACE}/32`, `${BLOCK}.${FIRST + 1}.0/24`])
       run("ip", "route", "add", network, "via", HERE.gateway);
     this.forward(false);
     this.#inPlace("nft", "add", "table", "inet", "test");
