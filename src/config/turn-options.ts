@@ -88,7 +88,8 @@ export const turnOptions = {
     default: 0,
     doc:
       "How many bytes a second may be promised to all ports of the relay together, each with its turn.bandwidth; then no " +
-      "more are given out. 0 sets no limit but turn.max_allocations.",
+      "more are given out. A browser takes up to four ports for a call that it begins, and one carries it: count them all. " +
+      "0 sets no limit but turn.max_allocations.",
   }),
   "turn.allocation_lifetime": option({
     type: duration("1m", "1h"),
