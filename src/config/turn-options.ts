@@ -70,7 +70,7 @@ export const turnOptions = {
   }),
   "turn.session_allocations": option({
     type: whole(1, 10_000),
-    default: 24,
+    default: 64,
     doc: "How many ports of the relay a visitor may hold. A browser takes some for each of its networks and for each call.",
   }),
   "turn.max_allocations": option({

@@ -179,6 +179,26 @@ describe("refuses", () => {
     service.close();
   });
 
+  test("nobody who is in two networks and presses Next twice", async () => {
+    const relay = await startRelay();
+    const options = { transport: "udp", host, port: relay.port, credentials: relay.credentials() } as const;
+    /** What a browser takes for one call: in each network by IPv4 and IPv6, and in each way over UDP, TCP and TLS. */
+    const call = async () => {
+      const clients = await Promise.all(Array.from({ length: 12 }, () => TurnClient.connect(options)));
+      const codes = await Promise.all(clients.map(async (client) => (await client.allocate()).code));
+      expect(new Set(codes)).toEqual(new Set([0]));
+      return clients;
+    };
+    // The next one is prepared while one goes on; what was let go counts for a second more.
+    let [current, next] = [await call(), await call()];
+    for (let n = 0; n < 2; n += 1) {
+      await Promise.all(current.map((client) => client.release()));
+      for (const client of current) client.close();
+      [current, next] = [next, await call()];
+    }
+    for (const client of [...current, ...next]) client.close();
+  });
+
   test("more allocations than a session may have, and than all may, without end", async () => {
     const relay = await startRelay({
       CHATRANDOM_TURN_SESSION_ALLOCATIONS: "2",
