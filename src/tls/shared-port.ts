@@ -1,5 +1,5 @@
 /**
- * One port for HTTP, HTTPS and, later, STUN: the first byte of a connection tells plain from TLS, the first byte after
+ * One port for HTTP, HTTPS, STUN and TURN: the first byte of a connection tells plain from TLS, the first byte after
  * the handshake tells HTTP from STUN. Then the connection belongs to whom it is for and costs what it always cost.
  */
 import type { Server } from "node:http";
