@@ -82,13 +82,12 @@ export async function runWorkers(
         share: { worker, port, relay: relay?.shared(), ...nodesOf(worker), ...shareOf(worker, life) },
       }),
       start: startWorkerProcess,
-      relay: relay && (() => relay.counts()),
+      relay,
       stopWithin: config.drain_timeout + STOP_MARGIN_MS,
       log,
       clock: realClock,
     });
     undo.push(() => supervisor.stop());
-    relay?.onMove(() => supervisor.tell({ type: "relay", relay: relay.shared() }));
     await started;
     return {
       url: `http://localhost:${port}/`,

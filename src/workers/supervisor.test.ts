@@ -3,6 +3,8 @@ import type { Config } from "../config/options.ts";
 import { Failure } from "../failure.ts";
 import { StillClock } from "../still-clock.ts";
 import { BEAT_MS } from "./beat.ts";
+import type { RelayCounts } from "../relay/counts.ts";
+import type { SharedRelay } from "../relay/embedded-relay.ts";
 import type { FromWorker, Metrics, ToWorker } from "./messages.ts";
 import type { WorkerProcess } from "./process.ts";
 import { HEALTHY_AFTER_MS, SCRAPE_PATIENCE_MS, SILENT_BEATS, supervise } from "./supervisor.ts";
@@ -43,6 +45,32 @@ class FakeProcess implements WorkerProcess {
   }
 }
 
+/** A relay that moves when a test says so. */
+class FakeRelay {
+  #shared: SharedRelay = {
+    hosts: ["192.0.2.7"],
+    port: 1,
+    proxyPort: 2,
+    secret: "s",
+    reach: "private",
+  };
+  #moved: () => void = () => {};
+
+  shared(): SharedRelay {
+    return this.#shared;
+  }
+  async counts(): Promise<RelayCounts> {
+    return { allocations: 0, turnedAway: 0 };
+  }
+  onMove(listener: () => void): void {
+    this.#moved = listener;
+  }
+  move(host: string): void {
+    this.#shared = { ...this.#shared, hosts: [host] };
+    this.#moved();
+  }
+}
+
 /** Lets everything happen that waits for nothing but its turn. */
 const settle = () => new Promise((resolve) => void setImmediate(resolve));
 
@@ -53,8 +81,10 @@ function play(workers = 2) {
   /** Why the system starts no process, for the next starts. */
   const refusals: Error[] = [];
   const stopping = new AbortController();
+  const relay = new FakeRelay();
   const supervisor = supervise({
     workers,
+    relay,
     stopping: stopping.signal,
     clock,
     stopWithin: 7_000,
@@ -85,7 +115,7 @@ function play(workers = 2) {
       for (const process of processes) process.say({ type: "alive" });
     }
   };
-  return { clock, processes, logged, refusals, stopping, supervisor, up, pass };
+  return { clock, processes, logged, refusals, stopping, relay, supervisor, up, pass };
 }
 
 const shares = (processes: FakeProcess[]) => processes.map((process) => process.last("start")!.orders.share);
@@ -366,9 +396,13 @@ test("a worker that dies while it is asked is not waited for, and a restart is c
   expect(lines).toContain("chatrandom_workers_answered 1");
 });
 
-test("what all workers are told reaches each", async () => {
-  const { processes, up, supervisor } = play();
+test("a move of the relay reaches every worker, also those that are still starting", async () => {
+  const { processes, up, relay } = play();
+  const [first] = processes as [FakeProcess];
+  first.say({ type: "up", host: "::" });
+  relay.move("192.0.2.8");
+  for (const process of processes) expect(process.last("relay")?.relay.hosts).toEqual(["192.0.2.8"]);
   await up();
-  (await supervisor).tell({ type: "collect" });
-  for (const process of processes) expect(process.heard.at(-1)).toEqual({ type: "collect" });
+  relay.move("192.0.2.9");
+  for (const process of processes) expect(process.last("relay")?.relay.hosts).toEqual(["192.0.2.9"]);
 });

@@ -6,7 +6,7 @@ import type { Clock } from "../clock.ts";
 import { restartDelay } from "../embedded/program.ts";
 import { Failure } from "../failure.ts";
 import type { Logger } from "../log.ts";
-import type { RelayCounts } from "../relay/counts.ts";
+import type { EmbeddedRelay } from "../relay/embedded-relay.ts";
 import type { FromWorker, Opened, Orders, ToWorker } from "./messages.ts";
 import type { WorkerProcess } from "./process.ts";
 import { Sums } from "./sums.ts";
@@ -19,8 +19,8 @@ export interface SupervisorParts {
   /** Asked before every start; `life` counts the starts of all workers. */
   orders(worker: number, life: number): Orders;
   start(): WorkerProcess;
-  /** What the relay that they share counts; without one there is none. */
-  relay?: () => Promise<RelayCounts>;
+  /** The relay that they share; undefined where there is none. */
+  relay?: Pick<EmbeddedRelay, "shared" | "counts" | "onMove"> | undefined;
   /** How long workers may take to stop before they are killed, in ms. */
   stopWithin: number;
   log: Pick<Logger, "info" | "warn">;
@@ -30,8 +30,6 @@ export interface SupervisorParts {
 export interface Supervisor {
   /** What the workers have found out at their start; the same for all. */
   readonly opened: Opened;
-  /** Tells all workers. */
-  tell(message: ToWorker): void;
   /** Has all workers drain, and resolves when every process is gone. Calling it again is fine. */
   stop(): Promise<void>;
 }
@@ -66,7 +64,7 @@ export async function supervise(parts: SupervisorParts): Promise<Supervisor> {
   parts.stopping.addEventListener("abort", () => void team.stop());
   try {
     const opened = await Promise.all(Array.from({ length: parts.workers }, (_, worker) => team.hire(worker)));
-    return { opened: opened[0]!, tell: (message) => team.tell(message), stop: () => team.stop() };
+    return { opened: opened[0]!, stop: () => team.stop() };
   } catch (error) {
     await team.stop();
     throw error;
@@ -89,6 +87,9 @@ class Team {
   constructor(parts: SupervisorParts) {
     this.#parts = parts;
     this.#stopWatching = parts.clock.every(BEAT_MS, () => this.#watch());
+    const { relay } = parts;
+    // From the first on: a worker is told where the relay is when it starts, and may take a while to be up.
+    relay?.onMove(() => this.#tell({ type: "relay", relay: relay.shared() }));
   }
 
   /** Resolves when the worker can serve for the first time. */
@@ -100,7 +101,7 @@ class Team {
     });
   }
 
-  tell(message: ToWorker): void {
+  #tell(message: ToWorker): void {
     for (const { process } of this.#lives) process.send(message);
   }
 
@@ -111,7 +112,7 @@ class Team {
   async #stop(): Promise<void> {
     const { clock, log, stopWithin } = this.#parts;
     for (const end of this.#pauses) end();
-    this.tell({ type: "stop" });
+    this.#tell({ type: "stop" });
     const cancel = clock.after(stopWithin, () => {
       for (const { worker, process } of this.#lives) {
         log.warn({ worker }, "the worker does not end; killing it");
@@ -213,7 +214,7 @@ class Team {
       () => (this.#collecting = undefined),
     ));
     const { workers } = this.#parts;
-    const relay = await this.#parts.relay?.();
+    const relay = await this.#parts.relay?.counts();
     const workforce = { workers, answered: answered.size, restarts: this.#restarts, relay };
     process.send({ type: "scraped", scrape, ...(await this.#sums.scraped(answered, workforce)) });
   }
