@@ -326,6 +326,7 @@ async function openLink(
     node,
     secret: shared?.secret ?? link.secret,
     listen: shared?.listen ?? listenEndpoint(link.bind, link.port),
+    local: shared?.local,
     host: link.host || redis.localAddress() || "127.0.0.1",
     events,
     clock: realClock,

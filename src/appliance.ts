@@ -52,13 +52,18 @@ export async function runWorkers(
       const secret = randomBytes(32).toString("hex");
       shareOf = (_worker, life) => ({
         redis: embedded.path,
-        // A name of its own for each life: nobody dials a dead worker and gets its successor.
-        link: { listen: `ipc://${join(directory, life.toString(36))}`, secret },
+        link: { listen: `ipc://${join(directory, nameOf(life))}`, secret },
       });
     } else {
       const { bind, port, secret } = config.link;
-      shareOf = (worker) => ({
-        link: { listen: listenEndpoint(bind, port === 0 ? 0 : port + worker), secret },
+      // Abstract sockets: there may be no data directory yet, and nothing is left of them however we end.
+      const directory = `@chatrandom-${randomBytes(16).toString("hex")}`;
+      shareOf = (worker, life) => ({
+        link: {
+          listen: listenEndpoint(bind, port === 0 ? 0 : port + worker),
+          local: `ipc://${directory}/${nameOf(life)}`,
+          secret,
+        },
       });
     }
     const port = await freePort(config.host, config.port);
@@ -103,6 +108,9 @@ export async function runWorkers(
     throw error;
   }
 }
+
+/** The name of a worker's socket, of its own for each life: nobody dials a dead worker and gets its successor. */
+const nameOf = (life: number): string => life.toString(36);
 
 /**
  * A fresh directory, ours alone, for the sockets of the links. Beside that of Redis, where sockets are known to work, and

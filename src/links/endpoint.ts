@@ -1,5 +1,9 @@
-/** ZeroMQ endpoints of the links: `tcp://host:port` and, on one machine, `ipc://path`. */
+/**
+ * ZeroMQ endpoints of the links: `tcp://host:port` and, on one machine, `ipc://path`, or `ipc://@name` for a socket that
+ * has a name and no file.
+ */
 import { Failure } from "../failure.ts";
+import type { Peer } from "./link.ts";
 
 const EVERYWHERE = new Set(["*", "0.0.0.0", "::", "[::]"]);
 
@@ -11,11 +15,6 @@ export function tcpEndpoint(host: string, port: number): string {
 /** Where to listen. ZeroMQ's `*` is every address, and IPv6 is left out where the machine has none; its `[::]` would fail. */
 export const listenEndpoint = (host: string, port: number): string =>
   tcpEndpoint(host === "::" ? "*" : host, port);
-
-/** Whether it is one that a node may connect to. */
-export function isEndpoint(endpoint: string): boolean {
-  return /^(tcp:\/\/[^\s/]+:\d+|ipc:\/\/\S+)$/.test(endpoint);
-}
 
 /**
  * The endpoint that others connect to. `asked` is where we were told to listen, `bound` is what became of it (with
@@ -39,3 +38,20 @@ export function endpointForOthers(asked: string, bound: string, host?: string): 
 export function fileOf(endpoint: string): string | undefined {
   return endpoint.startsWith("ipc:///") ? endpoint.slice("ipc://".length) : undefined;
 }
+
+/**
+ * Where to connect to a peer, best first; nowhere when what it says makes no sense. An `ipc://` endpoint counts only beside our
+ * own: the workers of one supervisor have a directory whose name it has made up for them. In any other it is another
+ * machine's, or somebody wants us to open a file that is no node's.
+ */
+export function placesOf(peer: Where, own: Where): string[] {
+  const ours = directoryOf(own.local ?? own.endpoint);
+  const isGood = (place: string): boolean =>
+    /^tcp:\/\/[^\s/]+:\d+$/.test(place) || (ours !== undefined && directoryOf(place) === ours);
+  return [peer.local ?? "", peer.endpoint].filter(isGood);
+}
+
+type Where = Pick<Peer, "endpoint" | "local">;
+
+/** The directory of an `ipc://` endpoint, or what stands for it in an abstract name; undefined when it is none. */
+const directoryOf = (endpoint: string): string | undefined => /^ipc:\/\/(\S+)\/[\w-]+$/.exec(endpoint)?.[1];

@@ -28,6 +28,8 @@ export interface Peer {
   node: string;
   /** ZeroMQ endpoint, for example `tcp://10.0.0.2:7400` or `ipc:///run/…`. */
   endpoint: string;
+  /** A shorter way for the other workers of its machine, `ipc://…`; see `placesOf`. */
+  local?: string;
   /** CURVE public key, Z85. */
   publicKey: string;
 }
@@ -50,6 +52,7 @@ export type PeerState = "joining" | "up" | "lost" | "foreign";
 
 export interface PeerStatus {
   node: string;
+  /** Where we connect to it. */
   endpoint: string;
   state: PeerState;
   /** Why it is not up, for people; empty when it is. Holds no address. */

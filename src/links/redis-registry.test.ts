@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { connectRedis } from "../redis/client.ts";
 import type { RedisConnection } from "../redis/client.ts";
+import { registryKey } from "../redis/keys.ts";
 import { startTestRedis } from "../redis/test-server.ts";
 import type { TestRedis } from "../redis/test-server.ts";
 import { LOOKS_ANEW, redisRegistry } from "./redis-registry.ts";
@@ -32,7 +33,8 @@ const card = (node: string): NodeCard => ({
 function nodes() {
   const prefix = `${randomBytes(6).toString("hex")}:`;
   const node = (own: NodeCard) => ({ own, ...redisRegistry(redis, prefix, own) });
-  return { one: node(card("one")), two: node(card("two")) };
+  const write = (node: string, text: string) => redis.client.hset(registryKey(prefix), node, text);
+  return { one: node(card("one")), two: node(card("two")), write };
 }
 
 test("who has announced itself is found until it is removed, and is asked for once", async () => {
@@ -58,6 +60,25 @@ test("a node that says something else of itself now is heard by others, before l
   let found: NodeCard[] = [];
   for (let n = 0; n < LOOKS_ANEW; n += 1) found = await one.look(["two"]);
   expect(found).toEqual([{ ...card("two"), relay }]);
+});
+
+test("a card is read whatever version wrote it, and what makes no sense in it is left out", async () => {
+  const { one, two, write } = nodes();
+  const local = "ipc://@w/1";
+  two.own.local = local;
+  await two.announce();
+  await write("old", JSON.stringify(card("old")));
+  await write(
+    "new",
+    JSON.stringify({ ...card("new"), local: 7, relay: { hosts: ["x"], port: 1 }, more: "unknown" }),
+  );
+  await write("none", "null");
+  await write("broken", "{");
+  expect(await one.look(["two", "old", "new", "none", "broken"])).toEqual([
+    { ...card("two"), local },
+    card("old"),
+    card("new"),
+  ]);
 });
 
 test("a card that the store has lost stays known while its node lives", async () => {

@@ -50,13 +50,14 @@ export function redisRegistry(
 function readCard(text: string): NodeCard | undefined {
   try {
     const card = JSON.parse(text) as Partial<Record<keyof NodeCard, unknown>> | null;
-    const { node, endpoint, publicKey, version, machine, startedAt } = card ?? {};
+    const { node, endpoint, local, publicKey, version, machine, startedAt } = card ?? {};
     const relay = readRelay(card?.relay);
     if (typeof node !== "string" || typeof endpoint !== "string" || typeof publicKey !== "string")
       return undefined;
     return {
       node,
       endpoint,
+      ...(typeof local === "string" && { local }),
       publicKey,
       version: String(version ?? ""),
       machine: String(machine ?? ""),

@@ -6,7 +6,7 @@
  */
 import "./zeromq-addon.ts"; // before zeromq
 import { Subscriber, type Context } from "zeromq";
-import { isEndpoint } from "./endpoint.ts";
+import { placesOf } from "./endpoint.ts";
 import { BROADCAST } from "./frame.ts";
 import type { KeyPair } from "./keys.ts";
 import type { Peer, PeerStatus } from "./link.ts";
@@ -38,6 +38,8 @@ export interface RemoteParts {
   readonly context: Context;
   /** The key pair of all subscribers. */
   readonly keys: KeyPair;
+  /** This node. */
+  readonly own: Peer;
   /** Our own topic. */
   readonly topic: Buffer;
   readonly highWaterMark: number;
@@ -52,6 +54,10 @@ export class Remote {
   /** Ticks since it went missing from the list of peers; undefined while it is on it. */
   missing: number | undefined;
   readonly #parts: RemoteParts;
+  readonly #places: readonly string[];
+  #dials = 0;
+  /** Where it was dialled last. */
+  #place: string | undefined;
   #subscriber: Subscriber | undefined;
   #connection = UNREACHABLE;
 
@@ -60,13 +66,16 @@ export class Remote {
     this.link = link;
     this.isForeign = isForeign;
     this.#parts = parts;
+    this.#places = placesOf(peer, parts.own);
   }
 
-  /** Connects, anew when it was connected before. */
+  /** Connects, anew when it was connected before; then it tries the next of the ways that there are. */
   dial(): void {
     if (this.isForeign) return;
     this.close();
-    if (!isEndpoint(this.peer.endpoint)) {
+    const place = (this.#place = this.#places[this.#dials % this.#places.length]);
+    this.#dials += 1;
+    if (place === undefined) {
       this.#connection = NO_ENDPOINT;
       return;
     }
@@ -85,7 +94,7 @@ export class Remote {
     // In this order: the publisher takes our own topic as the sign that we hear everything.
     subscriber.subscribe(BROADCAST, topic);
     try {
-      subscriber.connect(this.peer.endpoint);
+      subscriber.connect(place);
     } catch {
       this.#connection = NO_ENDPOINT;
     }
@@ -102,7 +111,7 @@ export class Remote {
   status(): PeerStatus {
     const { peer, link, isForeign } = this;
     const state = isForeign ? "foreign" : link.isUp ? "up" : link.wasUp ? "lost" : "joining";
-    return { node: peer.node, endpoint: peer.endpoint, state, why: this.#why() };
+    return { node: peer.node, endpoint: this.#place ?? peer.endpoint, state, why: this.#why() };
   }
 
   #why(): string {

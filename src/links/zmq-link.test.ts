@@ -1,11 +1,14 @@
-import { existsSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { readdirSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { Failure } from "../failure.ts";
 import { listenEndpoint } from "./endpoint.ts";
+import { linkKeys } from "./keys.ts";
 import type { Envelope } from "./link.ts";
 import {
+  SECRET,
   eventually,
   introduce,
   openCluster,
@@ -14,6 +17,7 @@ import {
   ready,
   signal,
   wireTo,
+  type TestNode,
 } from "./test-links.ts";
 
 const texts = (count: number, prefix = ""): string[] =>
@@ -178,16 +182,85 @@ describe("endpoints", () => {
     await two.heard.until(() => two.heard.envelopes.length === 1);
   });
 
-  test("ipc, whose socket is gone afterwards", async () => {
-    const path = join(ownDirectory(), "n1.sock");
-    const one = await openLink("n1", { listen: `ipc://${path}` });
-    const two = await openLink("n2");
-    introduce(one, two);
-    await ready(one, two);
-    two.link.send("n1", signal("x"));
-    await one.heard.until(() => one.heard.envelopes.length === 1);
+  test("ipc, whose sockets are gone afterwards", async () => {
+    const directory = ownDirectory();
+    const [one, two] = await Promise.all(
+      ["n1", "n2"].map((node) => openLink(node, { listen: `ipc://${join(directory, node)}` })),
+    );
+    introduce(one!, two!);
+    await ready(one!, two!);
+    two!.link.send("n1", signal("x"));
+    await one!.heard.until(() => one!.heard.envelopes.length === 1);
+    await one!.link.close();
+    expect(readdirSync(directory)).toEqual(["n2"]);
+  });
+
+  const wayOf = ({ link }: TestNode, node: string): string =>
+    link.peers().find((peer) => peer.node === node)!.endpoint;
+
+  test("ipc between the workers of one machine, TCP with everybody else", async () => {
+    const directory = ownDirectory();
+    const worker = (node: string): Promise<TestNode> =>
+      openLink(node, { local: `ipc://${join(directory, node)}` });
+    const [one, two, three] = await Promise.all([worker("n1"), worker("n2"), openLink("n3")]);
+    introduce(one, two, three);
+    await ready(one, two, three);
+    expect([wayOf(one, "n2"), wayOf(two, "n1")]).toEqual([two.link.self.local, one.link.self.local]);
+    expect([wayOf(one, "n3"), wayOf(three, "n1")]).toEqual(
+      [three, one].map(({ link }) => link.self.endpoint),
+    );
+    one.link.broadcast({ kind: "takeover", session: "s", epoch: 1 });
+    three.link.send("n2", signal("x"));
+    await two.heard.until(() => two.heard.envelopes.length === 2);
+    await three.heard.until(() => three.heard.envelopes.length === 1);
     await one.link.close();
-    expect(existsSync(path)).toBe(false);
+    expect(readdirSync(directory)).toEqual(["n2"]);
+  });
+
+  test("a worker whose socket is not where its card has it is reached over TCP, before long", async () => {
+    const local = (name: string): string =>
+      `ipc://@links-${process.pid}-${randomBytes(8).toString("hex")}/${name}`;
+    const one = await openLink("n1", { local: local("a") });
+    const two = await openLink("n2");
+    one.link.setPeers([{ ...two.link.self, local: one.link.self.local!.replace(/a$/, "b") }]);
+    two.link.setPeers([one.link.self]);
+    await ready(one, two);
+    expect(wayOf(one, "n2")).toBe(two.link.self.endpoint);
+  });
+
+  test("a worker with another link secret is refused over ipc as well", async () => {
+    const directory = ownDirectory();
+    const local = (node: string): string => `ipc://${join(directory, node)}`;
+    const one = await openLink("n1", { local: local("n1") });
+    const two = await openLink("n2", { local: local("n2"), secret: `${SECRET}, but another one` });
+    const { publicKey } = linkKeys(SECRET).publisher("n2");
+    one.link.setPeers([{ ...two.link.self, publicKey }]);
+    await eventually(() => expect(one.link.silentPeers()).toEqual(["n2 does not accept our link secret"]));
+    expect(one.heard.peers).toEqual([]);
+  });
+
+  test("no file of another directory is connected to, whatever a peer says", async () => {
+    const directory = ownDirectory();
+    const visited = vi.fn();
+    const server = createServer(visited).listen(join(directory, "else"));
+    onTestFinished(() => void server.close());
+    await new Promise((resolve) => server.once("listening", resolve));
+    const one = await openLink("n1", { local: `ipc://${join(ownDirectory(), "n1")}` });
+    const two = await openLink("n2");
+    const bait = `ipc://${join(directory, "else")}`;
+    const { publicKey } = linkKeys(SECRET).publisher("n3");
+    one.link.setPeers([
+      { ...two.link.self, local: bait },
+      { node: "n3", endpoint: bait, publicKey },
+    ]);
+    two.link.setPeers([one.link.self]);
+    await eventually(() =>
+      expect(one.link.peers()).toMatchObject([
+        { node: "n2", state: "up", endpoint: two.link.self.endpoint },
+        { node: "n3", why: "has an endpoint that makes no sense" },
+      ]),
+    );
+    expect(visited).not.toHaveBeenCalled();
   });
 
   test("a port that is taken, an address that is none, and a secret that is too short are said in one line", async () => {
@@ -303,7 +376,7 @@ describe("peers come and go", () => {
     "a node that is started again %s is numbered anew, without false gaps",
     async (where) => {
       const directory = ownDirectory();
-      const one = await openLink("n1");
+      const one = await openLink("n1", { local: `ipc://${join(directory, "n1")}` });
       const two = await openLink("n2", { listen: `ipc://${join(directory, "a")}` });
       introduce(one, two);
       await ready(one, two);

@@ -24,6 +24,8 @@ export interface ZmqLinkOptions {
   secret: string;
   /** Where to listen: `tcp://host:port` (host `*` for every address, port 0 for any free one) or `ipc://path`. */
   listen: string;
+  /** Where to listen for the other workers of this machine as well: `ipc://directory/name`, see `placesOf`. */
+  local?: string | undefined;
   /** The name or address that others reach this machine by, when it is another than the one to listen on. */
   host?: string;
   events: LinkEvents;
@@ -62,7 +64,7 @@ const LINGER_MS = 300;
 
 /** @throws Failure when this node cannot listen, or has no CURVE. */
 export async function openZmqLink(options: ZmqLinkOptions): Promise<Link> {
-  const { node, secret, listen, host } = options;
+  const { node, secret, listen, local, host } = options;
   const topic = topicOf(node);
   if (!topic) throw new Failure("the id of a node must have 1 to 255 bytes", 2);
   if (!capability.curve) throw new Failure("this build of ZeroMQ cannot encrypt: it has no CURVE");
@@ -86,17 +88,29 @@ export async function openZmqLink(options: ZmqLinkOptions): Promise<Link> {
     verbosity: "allSubs",
   });
   try {
-    await publisher.bind(listen);
+    await bind(publisher, listen);
     const endpoint = endpointForOthers(listen, publisher.lastEndpoint ?? listen, host);
-    return new ZmqLink(options, { node, endpoint, publicKey }, { topic, keys, context, gate, publisher });
+    if (local !== undefined) await bind(publisher, local);
+    const self = { node, endpoint, publicKey, ...(local !== undefined && { local }) };
+    return new ZmqLink(options, self, { topic, keys, context, gate, publisher });
   } catch (error) {
     publisher.close();
     gate.close();
-    if (error instanceof Failure) throw error;
-    const { message } = error as Error;
-    throw new Failure(`cannot listen for other nodes on ${listen}: ${message}`, 1, { cause: error });
+    throw error;
   }
 }
+
+async function bind(publisher: XPublisher, endpoint: string): Promise<void> {
+  try {
+    await publisher.bind(endpoint);
+  } catch (error) {
+    const { message } = error as Error;
+    throw new Failure(`cannot listen for other nodes on ${endpoint}: ${message}`, 1, { cause: error });
+  }
+}
+
+const isSame = (a: Peer, b: Peer): boolean =>
+  a.endpoint === b.endpoint && a.local === b.local && a.publicKey === b.publicKey;
 
 interface Opened {
   topic: Buffer;
@@ -136,6 +150,7 @@ class ZmqLink implements Link {
     this.#remoteParts = {
       context,
       keys: keys.subscriber,
+      own: self,
       topic,
       highWaterMark: HIGH_WATER_MARK,
       maxFrameBytes: MAX_FRAME_BYTES,
@@ -185,7 +200,7 @@ class ZmqLink implements Link {
     listed.delete(this.self.node);
     for (const [node, remote] of this.#remotes) {
       const peer = listed.get(node);
-      if (peer?.endpoint === remote.peer.endpoint && peer.publicKey === remote.peer.publicKey) {
+      if (peer && isSame(peer, remote.peer)) {
         remote.missing = undefined;
       } else if (peer || !remote.link.isUp) {
         this.#forget(remote);
@@ -217,8 +232,10 @@ class ZmqLink implements Link {
     this.#closed = true;
     this.#stopTicking();
     this.#publisher.close();
-    const file = fileOf(this.self.endpoint);
-    if (file) rmSync(file, { force: true });
+    for (const endpoint of [this.self.endpoint, this.self.local ?? ""]) {
+      const file = fileOf(endpoint);
+      if (file) rmSync(file, { force: true });
+    }
     for (const remote of this.#remotes.values()) remote.close();
     this.#gate.close();
   }

@@ -11,6 +11,9 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { redisRegistry } from "../links/redis-registry.ts";
+import { connectRedis } from "../redis/client.ts";
+import { PREFIX } from "../redis/keys.ts";
 import { startTestRedis } from "../redis/test-server.ts";
 import { readStatus } from "../status.ts";
 import { Visitor } from "./visitor.ts";
@@ -312,7 +315,21 @@ test("it runs from the bundle too", async () => {
   expect(await appliance.ended).toEqual([0, null]);
 });
 
-test("join runs workers too: nodes of the cluster like all others", async () => {
+/** Connections to a listening socket that has no file, or to a port, as the kernel knows them. */
+function connectionsTo(endpoint: string): number {
+  const lines = (name: string): string[] => readFileSync(`/proc/net/${name}`, "utf8").split("\n");
+  const [kind, place] = endpoint.split("://") as [string, string];
+  if (kind === "ipc")
+    return lines("unix").filter((line) => / 03 +\d+ (.*)$/.exec(line)?.[1] === place).length;
+  const port = Number(place.slice(place.lastIndexOf(":") + 1))
+    .toString(16)
+    .toUpperCase()
+    .padStart(4, "0");
+  const isEstablished = new RegExp(`^ *\\d+: [0-9A-F]+:${port} [0-9A-F]+:[0-9A-F]{4} 01 `);
+  return [...lines("tcp"), ...lines("tcp6")].filter((line) => isEstablished.test(line)).length;
+}
+
+test("join runs workers too: nodes of the cluster like all others, linked by ipc among themselves", async () => {
   const redis = await startTestRedis();
   cleanUp.push(() => redis.stop());
   const secret = randomBytes(32).toString("hex");
@@ -329,6 +346,18 @@ test("join runs workers too: nodes of the cluster like all others", async () => 
   const { pair } = await other.next("matched");
   await waiting.next("matched");
   await expectToReach({ id: pair, sides: [waiting, other] });
+
+  const connection = connectRedis(redis.url);
+  cleanUp.push(() => connection.close());
+  await connection.check(5_000);
+  const { nodes } = await readStatus({ redis: redis.url });
+  const cards = await redisRegistry(connection, PREFIX).look(nodes.map(({ id }) => id));
+  const workers = cards.filter(({ local }) => local !== undefined);
+  expect([cards.length, workers.length]).toEqual([3, 2]);
+  // Each worker is heard by its sibling over ipc, and over TCP by the node elsewhere alone.
+  for (const { local, endpoint } of workers)
+    expect([connectionsTo(local!), connectionsTo(endpoint)]).toEqual([1, 1]);
+  expect(connectionsTo(cards.find(({ local }) => local === undefined)!.endpoint)).toBe(2);
 });
 
 test.each([1, 2])(

@@ -26,6 +26,8 @@ export interface Share {
   readonly link: {
     /** Where this worker's publisher listens: `ipc://path` or `tcp://host:port`. */
     readonly listen: string;
+    /** Where it listens for the other workers too, beside theirs: `ipc://…`; undefined when `listen` is good for them. */
+    readonly local?: string;
     readonly secret: string;
   };
   /** The relay that the supervisor runs, as it was at the start; undefined where there is none. */
