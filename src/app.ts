@@ -160,6 +160,10 @@ export async function run(
       version: VERSION,
       machine: hostname(),
       startedAt: Date.now(),
+      get links() {
+        const peers = link.peers();
+        return { up: peers.filter(({ state }) => state === "up").length, of: peers.length };
+      },
       get relay() {
         const now = relay();
         return now && now.reach !== "this machine" ? { hosts: now.hosts, port: now.port } : undefined;

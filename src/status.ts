@@ -15,6 +15,8 @@ export interface NodeStatus {
   version: string;
   /** Where other nodes reach it; empty for one that is alone. */
   endpoint: string;
+  /** How many of its links with other nodes are up, of how many there are; null when it has not said so. */
+  links: { up: number; of: number } | null;
   online: number;
   waiting: number;
   /** For how many ms it still holds its lease; 0 or less when the node is dead and its visitors may still resume. */
@@ -59,8 +61,8 @@ export async function readStatus(where: { redis: string } | { dataDir: string })
     const living = nodes.filter(({ lease }) => lease > 0);
     return {
       nodes: nodes.map(({ node, lease, online, waiting }) => {
-        const { machine = "", version = "", endpoint = "" } = cardOf.get(node) ?? {};
-        return { id: node, machine, version, endpoint, online, waiting, lease };
+        const { machine = "", version = "", endpoint = "", links = null } = cardOf.get(node) ?? {};
+        return { id: node, machine, version, endpoint, links, online, waiting, lease };
       }),
       pool: { ...waiting, interests },
       total: {

@@ -57,6 +57,7 @@ async function fill(connection = redis): Promise<void> {
     version: "1.2.3",
     machine: "berlin",
     startedAt: 1,
+    links: { up: 1, of: 2 },
   }).announce();
   await visitor(matcher, "of the dead", { node: "node-c" }).open();
   await at(0).renew("node-c", { online: 99, waiting: 9 });
@@ -74,10 +75,10 @@ describe("of a cluster", () => {
     const { code, stdout, stderr } = await chatrandom(["--redis", server.url]);
     expect([code, stderr]).toEqual([0, ""]);
     expect(stdout.replace(/5\d\.\d s|60\.0 s/g, "59.9 s")).toBe(`\
-NODE    MACHINE  VERSION  LINK                 ONLINE  WAITING    LEASE
-node-c  -        -        -                        99        9  ran out
-node-a  berlin   1.2.3    tcp://10.0.0.1:7400       7        2   59.9 s
-node-b  -        -        -                         5        1   59.9 s
+NODE    MACHINE  VERSION  LINK                 LINKS  ONLINE  WAITING    LEASE
+node-c  -        -        -                        -      99        9  ran out
+node-a  berlin   1.2.3    tcp://10.0.0.1:7400    1/2       7        2   59.9 s
+node-b  -        -        -                        -       5        1   59.9 s
 
 MODE   WAITING
 video        2
@@ -106,11 +107,12 @@ art                    1
           machine: "berlin",
           version: "1.2.3",
           endpoint: "tcp://10.0.0.1:7400",
+          links: { up: 1, of: 2 },
           online: 7,
           waiting: 2,
           lease: expect.any(Number),
         },
-        expect.objectContaining({ id: "node-b", machine: "", version: "", endpoint: "" }),
+        expect.objectContaining({ id: "node-b", machine: "", version: "", endpoint: "", links: null }),
       ],
       pool: {
         video: 2,

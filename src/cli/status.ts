@@ -1,4 +1,4 @@
-/** `chatrandom status`: the nodes of a cluster or of one appliance, their load, and the pool, in numbers. */
+/** `chatrandom status`: the nodes of a cluster or of one appliance, their links and load, and the pool, in numbers. */
 import type { CommandModule } from "yargs";
 import { loadConfig } from "../config/load.ts";
 import type { Status } from "../status.ts";
@@ -11,7 +11,7 @@ const KEYS = ["redis", "data_dir"] as const;
 
 export const status = ({ env, out, completing }: Caller): CommandModule => ({
   command: "status",
-  describe: "Show the nodes, their load, and who waits for what, in numbers",
+  describe: "Show the nodes, their links and load, and who waits for what, in numbers",
   builder: (yargs) =>
     withOptions(yargs, completing, KEYS)
       .option("json", { type: "boolean", group: "Options:", description: "Print JSON, for programs" })
@@ -34,12 +34,13 @@ export const status = ({ env, out, completing }: Caller): CommandModule => ({
 export function shownStatus({ nodes, pool, total }: Status): string {
   const sections = [
     table(
-      ["node", "machine", "version", "link", "#online", "#waiting", "#lease"],
-      nodes.map(({ id, machine, version, endpoint, online, waiting, lease }) => [
+      ["node", "machine", "version", "link", "#links", "#online", "#waiting", "#lease"],
+      nodes.map(({ id, machine, version, endpoint, links, online, waiting, lease }) => [
         id,
         machine,
         version,
         endpoint,
+        links ? `${links.up}/${links.of}` : "",
         String(online),
         String(waiting),
         lease > 0 ? `${(lease / 1_000).toFixed(1)} s` : "ran out",

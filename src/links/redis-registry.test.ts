@@ -70,7 +70,13 @@ test("a card is read whatever version wrote it, and what makes no sense in it is
   await write("old", JSON.stringify(card("old")));
   await write(
     "new",
-    JSON.stringify({ ...card("new"), local: 7, relay: { hosts: ["x"], port: 1 }, more: "unknown" }),
+    JSON.stringify({
+      ...card("new"),
+      local: 7,
+      links: { up: -1, of: 2 },
+      relay: { hosts: ["x"], port: 1 },
+      more: "unknown",
+    }),
   );
   await write("none", "null");
   await write("broken", "{");

@@ -51,6 +51,7 @@ function readCard(text: string): NodeCard | undefined {
   try {
     const card = JSON.parse(text) as Partial<Record<keyof NodeCard, unknown>> | null;
     const { node, endpoint, local, publicKey, version, machine, startedAt } = card ?? {};
+    const links = readLinks(card?.links);
     const relay = readRelay(card?.relay);
     if (typeof node !== "string" || typeof endpoint !== "string" || typeof publicKey !== "string")
       return undefined;
@@ -62,11 +63,18 @@ function readCard(text: string): NodeCard | undefined {
       version: String(version ?? ""),
       machine: String(machine ?? ""),
       startedAt: Number(startedAt) || 0,
+      ...(links && { links }),
       ...(relay && { relay }),
     };
   } catch {
     return undefined;
   }
+}
+
+function readLinks(value: unknown): NodeCard["links"] {
+  const { up, of } = (value ?? {}) as { up?: unknown; of?: unknown };
+  const isCount = (count: unknown): count is number => Number.isSafeInteger(count) && (count as number) >= 0;
+  return isCount(up) && isCount(of) ? { up, of } : undefined;
 }
 
 const MAX_RELAY_HOSTS = 4;

@@ -8,6 +8,8 @@ export interface NodeCard extends Peer {
   machine: string;
   /** Milliseconds since the Unix epoch, by the node's own clock. For people. */
   startedAt: number;
+  /** How many of its links with other nodes are up, of how many there are. For people. */
+  links?: { up: number; of: number };
   /** Where its relay is found, if it has one that others can reach. Nodes of one machine may share one. */
   relay?: { hosts: readonly string[]; port: number };
 }

@@ -73,6 +73,7 @@ test("status tells the nodes, their visitors and the pool; a node that dies is o
   expect(before.pool.interests).toHaveLength(6);
   for (const { version, endpoint, machine } of before.nodes)
     expect([version, endpoint, machine].every((text) => text !== "")).toBe(true);
+  await until(async () => (await status(url)).nodes.every(({ links }) => links?.up === 1 && links.of === 1));
 
   const [stay, go] = [1, 0].map((at) => waiting.filter(({ node }) => node === at)) as [Page[], Page[]];
   cluster.nodes[0]!.signal("SIGKILL");

@@ -234,6 +234,10 @@ test("a link cut between two nodes that both reach Redis: nobody is matched over
   await until(async () => (await one.reasons()).length > 0 && (await other.reasons()).length > 0);
   const noticed = performance.now();
   expect(await third.reasons()).toEqual([]);
+  // Each says so with its next renewal.
+  const linksUp = async () =>
+    (await readStatus({ redis: store.url })).nodes.map(({ links }) => `${links?.up}/${links?.of}`).toSorted();
+  await until(async () => `${await linksUp()}` === "1/2,1/2,2/2");
   await expectToReach(whole);
   const leaving = torn.slice(0, 4);
   for (const [page] of leaving) page.stop();
@@ -255,6 +259,7 @@ test("a link cut between two nodes that both reach Redis: nobody is matched over
   await all(apart, "matched", ({ pair }) => pair !== undefined);
   await cluster.ready();
   const ready = performance.now();
+  await until(async () => `${await linksUp()}` === "2/2,2/2,2/2");
   const stayed = pairs.filter((pair) => !leaving.includes(pair));
   expect(stayed.flat().flatMap(({ endings }) => endings)).toEqual([]);
   expect(apart.map(({ matches }) => matches.length)).toEqual([1, 1]);
