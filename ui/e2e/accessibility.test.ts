@@ -177,3 +177,33 @@ test("nothing moves for who does not want it", async () => {
   await isRead(red, "Looking for somebody…");
   expect(await moving()).toBe(0);
 });
+
+test.each([
+  { width: 320, height: 568 },
+  { width: 568, height: 320 },
+  { width: 740, height: 360 },
+  { width: 900, height: 700 },
+])("no button is cut off: %j", async (viewport) => {
+  const [red, green] = [await visit({ color: "red", viewport }), await visit({ color: "green" })];
+  const cut = () => red.page.evaluate(cutOff);
+  expect(await cut()).toEqual([]);
+  await red.start();
+  await isRead(red, "Looking for somebody…");
+  expect(await cut()).toEqual([]);
+  await green.start();
+  await isRead(red, "You are talking with somebody new.");
+  expect(await cut()).toEqual([]);
+  await red.button("Chat").click();
+  expect(await cut()).toEqual([]);
+});
+
+/** Runs in the page. The names of what one presses or writes in and that is partly beside the screen. */
+function cutOff(): string[] {
+  return [...document.querySelectorAll("button, input, textarea, summary")]
+    .filter((element) => element.checkVisibility())
+    .filter((element) => {
+      const { left, right } = element.getBoundingClientRect();
+      return left < 0 || right > innerWidth;
+    })
+    .map((element) => element.ariaLabel ?? element.textContent);
+}
