@@ -70,7 +70,8 @@ function ofOurPair(turn: Turn, state: Paired, from: Partner, note: Note): void {
         turn.ended(state.match, note.reason);
         // Who undoes a match gives us our place back, which we do not want any more; and a store that does not know the
         // other side believes us in the pair still.
-        if (late || aloneSince !== undefined || note.reason === "lost") turn.call({ name: "leave", reason: "left" });
+        if (late || aloneSince !== undefined || note.reason === "lost")
+          turn.call({ name: "leave", reason: "left" });
       }
       break;
     case "matched":
