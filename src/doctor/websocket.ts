@@ -108,7 +108,7 @@ function judgeAnswer({ status, body }: Extract<Attempt, { is: "answered" }>, whe
     return wrong(
       CHECK,
       `${where} refuses its own page: the proxy changes the header Host`,
-      `let it pass Host on as it came (nginx: proxy_set_header Host $host;), or name the page's origin in ${spelled("http.allowed_origins")}`,
+      `let it pass Host on as it came (nginx: proxy_set_header Host $http_host;), or name the page's origin in ${spelled("http.allowed_origins")}`,
     );
   if (body.includes("http.trusted_proxies"))
     return wrong(
