@@ -47,9 +47,10 @@ export interface StoredReport {
   at: number;
 }
 
-/** Where reports go. Resolves once the report will outlive a restart. */
+/** Where reports go: one of each side of a pair. */
 export interface Reports {
-  add(report: StoredReport): Promise<void>;
+  /** Resolves once the report will outlive a restart; false when that side had reported the pair before. */
+  add(report: StoredReport): Promise<boolean>;
 }
 
 /** The store that the nodes share, as far as readiness is concerned. */

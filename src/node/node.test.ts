@@ -47,7 +47,7 @@ async function start(more: Partial<NodeParts> = {}) {
     registry: { announce: async () => {}, look: async () => [], remove: async () => {} },
     store: { ready: true },
     ice: { policy: "all", servers: () => [] },
-    reports: { add: async () => {} },
+    reports: { add: async () => true },
     metrics,
     log: { debug: nothing, info: nothing, warn: nothing, error: nothing },
     clock,

@@ -279,7 +279,7 @@ export class Sessions {
     const { reports, metrics, wallClock, log } = this.#parts;
     const { pair, reason, details, partnerDevice } = effect;
     try {
-      await reports.add({
+      const isNew = await reports.add({
         pair,
         reason,
         ...(details ? { details } : {}),
@@ -287,7 +287,7 @@ export class Sessions {
         reportedDevice: partnerDevice,
         at: wallClock(),
       });
-      metrics.reported();
+      if (isNew) metrics.reported();
       seat.connection?.send({ type: "reported", pair });
     } catch (error) {
       log.warn({ err: error }, "a report could not be stored");

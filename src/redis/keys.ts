@@ -12,6 +12,10 @@ export const poolKeys = (prefix: string): string => `${prefix}{pool}:`;
 /** The stream of reports. */
 export const reportsKey = (prefix: string): string => `${prefix}reports`;
 
+/** Says that somebody has reported a pair already: again and again would push the reports of others out of the stream. */
+export const reportedKey = (prefix: string, pair: string, device: string): string =>
+  `${prefix}reported:${pair}:${device}`;
+
 /** The hash of nodes and how to find them. */
 export const registryKey = (prefix: string): string => `${prefix}nodes`;
 

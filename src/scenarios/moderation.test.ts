@@ -121,6 +121,17 @@ describe.each([1, 3])("on %i nodes", (nodes) => {
     expect(await reportsOf(place)).toHaveLength(1);
   });
 
+  test("report: a pair counts once for each side, however often it is reported", async () => {
+    const place = await open({ nodes });
+    const { alice, bob, pair } = await pairOf(place, "a", "b");
+    for (const visitor of [alice, alice, bob, alice, bob]) {
+      visitor.send({ type: "report", pair, reason: "spam" });
+      expect(await visitor.eventually("reported")).toEqual({ type: "reported", pair });
+    }
+    expect(await reportsOf(place)).toHaveLength(2);
+    expect(await place.count("chatrandom_reports_total")).toBe(2);
+  });
+
   test("report: only the last pair, not the one before", async () => {
     const place = await open({ nodes });
     const { alice, bob, pair } = await pairOf(place, "a", "b");

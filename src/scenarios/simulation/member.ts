@@ -52,7 +52,7 @@ export class Member {
       registry: { announce: async () => {}, look: async () => [], remove: async () => {} },
       store: { ready: true },
       ice: { policy: "all", servers: () => [] },
-      reports: { add: async () => {} },
+      reports: { add: async () => true },
       metrics: counting(journal),
       log: NO_LOG,
       clock: this.process.clock,
