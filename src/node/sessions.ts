@@ -4,7 +4,6 @@
  */
 import type { Envelope } from "../links/link.ts";
 import type { Counts, Orphan } from "../matching/matcher.ts";
-import { MAX_HELD_SIGNALS } from "../protocol/limits.ts";
 import { PROTOCOL_VERSION } from "../protocol/messages.ts";
 import type { Welcome } from "../protocol/messages.ts";
 import type { Answer, Call } from "../session/call.ts";
@@ -12,6 +11,7 @@ import type { Effect } from "../session/effect.ts";
 import type { Event } from "../session/event.ts";
 import { asTheySee } from "../session/match.ts";
 import type { Partner } from "../session/match.ts";
+import { hasRoom } from "../session/held.ts";
 import type { Note, Signal } from "../session/note.ts";
 import { step } from "../session/step.ts";
 import { ask } from "./ask.ts";
@@ -324,7 +324,8 @@ export class Sessions {
     const { id, state } = seat.session;
     if (state.name === "paired") this.#refuse(id, state.match.partner, signal.pair);
     seat.stranded ??= [];
-    if (seat.stranded.length < MAX_HELD_SIGNALS) seat.stranded.push(signal);
+    const kept = seat.stranded.map(({ raw }) => raw);
+    if (hasRoom(kept, signal.raw)) seat.stranded.push(signal);
     else this.#parts.metrics.heldDropped();
   }
 

@@ -8,6 +8,8 @@ export const MAX_LANGUAGES = 5;
 export const MAX_DETAILS_CHARACTERS = 500;
 export const MAX_UNSENT_BYTES = 1024 * 1024;
 export const MAX_HELD_SIGNALS = 64;
+/** Of one session: several times what a call takes to be set up. Thousands of absent ones may be held at a time. */
+export const MAX_HELD_BYTES = 256 * 1024;
 
 export const HELLO_TIMEOUT_MS = 10_000;
 export const HEARTBEAT_MS = 20_000;

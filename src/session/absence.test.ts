@@ -33,6 +33,16 @@ test("S2: signals for an absent visitor are kept, at most 64, and come in order 
   expect(me.signalled("p1", "live").relayed).toEqual(["live"]);
 });
 
+test("S2: … and at most 256 KiB of them", () => {
+  const me = answerer().detaches();
+  const [large, rest] = ["x".repeat(100_000), "x".repeat(256 * 1024 - 200_000)];
+  for (const data of [large, large]) expect(me.signalled("p1", data).effects).toEqual([]);
+  expect(me.signalled("p1", `${rest}x`).effects).toEqual([{ do: "count", what: "heldDropped" }]);
+  expect(me.signalled("p1", rest).effects).toEqual([]);
+  me.attaches();
+  expect(me.relayed).toEqual([large, large, rest]);
+});
+
 test("S2: what was held is delivered once", () => {
   const me = answerer().detaches().signalled("p1", "once").attaches();
   expect(me.relayed).toEqual(["once"]);

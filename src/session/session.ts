@@ -49,7 +49,7 @@ export interface Session {
   readonly state: Idle | Waiting | Paired;
   readonly calling?: Call;
   readonly queued: readonly Call[];
-  /** Signals for an absent visitor, in order, at most 64 (S2). */
+  /** Signals for an absent visitor, in order, as many as there is room for (S2, `held.ts`). */
   readonly held: readonly Uint8Array[];
   readonly last?: Left & { readonly endedAt: number };
   /** The newest pairs known to be over: nothing that comes late or from elsewhere brings one of them back. */

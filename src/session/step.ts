@@ -2,9 +2,9 @@
  * A session as a pure state machine: `step(session, event, now)` answers with the next session and the effects that
  * the node has to run. No clock, no socket, no store in here, so every interleaving can be tested.
  */
-import { MAX_HELD_SIGNALS } from "../protocol/limits.ts";
 import type { Effect, TimerName } from "./effect.ts";
 import type { Event } from "./event.ts";
+import { hasRoom } from "./held.ts";
 import { onAnswer, onUnanswered } from "./on-answer.ts";
 import { onAttached, onDetached, onGraceOver, onSuperseded } from "./on-connection.ts";
 import { onMessage, wrongPair } from "./on-message.ts";
@@ -78,8 +78,7 @@ function receive(session: Session, pair: string, raw: Uint8Array): Step {
   const { state } = session;
   if (state.name !== "paired" || state.match.pair !== pair) return { session, effects: NOTHING };
   if (session.connected) return { session, effects: [{ do: "relay", raw }] };
-  if (session.held.length >= MAX_HELD_SIGNALS)
-    return { session, effects: [{ do: "count", what: "heldDropped" }] };
+  if (!hasRoom(session.held, raw)) return { session, effects: [{ do: "count", what: "heldDropped" }] };
   return { session: { ...session, held: [...session.held, raw] }, effects: NOTHING };
 }
 
