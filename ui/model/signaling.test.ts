@@ -171,6 +171,7 @@ test("drain: connects again within the time, once", async () => {
   await clock.pass(1);
   expect(sockets.all).toHaveLength(2);
   expect(sockets.live).toBe(1);
+  expect(links.at(-1)).toEqual({ state: "reconnecting", attempt: 0 });
   sockets.last.opens();
   sockets.last.says(welcome);
   await clock.pass(19_000);

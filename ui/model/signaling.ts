@@ -188,7 +188,7 @@ export class Signaling {
     const { clock, random } = this.#setup;
     this.#stopRetry();
     this.#stopRetry = clock.after(drainDelay(after, random()), () => {
-      this.#setup.onLink({ state: "reconnecting", attempt: 1 });
+      this.#setup.onLink({ state: "reconnecting", attempt: 0 });
       this.#openSocket();
     });
   }

@@ -13,7 +13,10 @@ import type { Common, EndReason, Mode, Relaxation, ReportReason } from "../../sr
  */
 export type Phase = "home" | "starting" | "waiting" | "connecting" | "talking";
 
-/** The signaling connection. `reconnecting` keeps a call going; `closed` will not come back by itself. */
+/**
+ * The signaling connection. `reconnecting` keeps a call going; its attempt 0 only moves away from a node that drains.
+ * `closed` will not come back by itself.
+ */
 export type ServerLink =
   | { state: "connecting" }
   | { state: "open" }

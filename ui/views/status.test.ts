@@ -57,6 +57,7 @@ test("who hides their address reads that this leaves fewer ways", () => {
 test("a server that is away says what becomes of a call, and after a while whose network it may be", () => {
   const away = (attempt: number) => ({ state: "reconnecting", attempt }) as const;
   expect(tellServer({ state: "open" }, "home")).toBeNull();
+  expect(tellServer(away(0), "home")).toBeNull();
   expect(tellServer(away(1), "talking")).toBe(words.server.callGoesOn);
   expect(tellServer(away(1), "connecting")).toBe(words.server.callWaits);
   expect(tellServer(away(3), "home")).toBe(words.server.reconnecting);

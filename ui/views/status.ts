@@ -65,7 +65,7 @@ const MANY_ATTEMPTS = 4;
 
 /** That the server is away, and what that means for a call; null when it is not. */
 export function tellServer(link: ServerLink, phase: Phase): string | null {
-  if (link.state !== "reconnecting") return null;
+  if (link.state !== "reconnecting" || link.attempt === 0) return null;
   if (phase === "talking") return words.server.callGoesOn;
   if (phase === "connecting") return words.server.callWaits;
   return link.attempt < MANY_ATTEMPTS ? words.server.reconnecting : words.server.stillAway;
