@@ -71,7 +71,7 @@ export const options = {
     default: defaultDataDir,
     defaultDoc: "$XDG_DATA_HOME/chatrandom or ~/.local/share/chatrandom; ./chatrandom-data without a HOME",
     example: "/var/lib/chatrandom",
-    doc: "The directory for what must last. It is made when it is missing and belongs to one running ChatRandom at a time.",
+    doc: "The directory for what must last. It is made when it is missing and belongs to one chatrandom serve at a time.",
   }),
   workers: option({
     type: orWord("auto", whole(1, 256)),
