@@ -303,7 +303,7 @@ test("drain: an answer that comes too late sets nothing off any more", async () 
 });
 
 /** A visitor in the pair `p` with somebody on node `b`, and over which links there is a way. */
-async function pairedOver() {
+async function pairedOver(more: Partial<NodeParts> = {}) {
   const down = new Set<string>();
   const signals: string[] = [];
   const send = (to: string, envelope: Envelope): boolean => {
@@ -312,7 +312,7 @@ async function pairedOver() {
     return true;
   };
   const peers = () => [{ node: "b", endpoint: "", why: "", state: down.has("b") ? "lost" : "up" } as const];
-  const party = await start({ link: { ...noLink("n"), send, peers } });
+  const party = await start({ link: { ...noLink("n"), send, peers }, ...more });
   const partner = { session: "s", node: "b" };
   const common = { interests: [] };
   const match = { pair: "p", mode: "text", role: "offerer", partner, common } as const;
@@ -372,6 +372,13 @@ test("S3: a session, whose other side may have moved or left unheard, is held ag
   clock.move(1_000);
   await settled();
   await aMinutePasses();
+  expect(matcher.restore).not.toHaveBeenCalled();
+});
+
+test("a store that is away is not asked about sessions: what a visitor wants next would have to wait for that", async () => {
+  const { clock, matcher } = await pairedOver({ store: { ready: false } });
+  clock.move(2_000);
+  await settled();
   expect(matcher.restore).not.toHaveBeenCalled();
 });
 

@@ -77,7 +77,8 @@ export class Node implements ConnectionOwner, LinkEvents {
       for (const connection of connections) if (connection.session) connection.sendRaw(text);
     });
     this.#checks = new Ring(clock, CHECK_MS, (connections) => {
-      if (!this.#lease.isHeld) return; // once the store is back, it is asked about what has been lost
+      // Who is in a pair does without the store, and what is asked of one that is away only holds up what comes next.
+      if (!parts.store.ready || !this.#lease.isHeld) return;
       for (const { session } of connections) if (session !== undefined) this.#sessions.check(session);
     });
     const { ice } = parts;
