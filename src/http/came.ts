@@ -2,7 +2,7 @@
 import type { IncomingMessage } from "node:http";
 import type { TLSSocket } from "node:tls";
 import { isLoopbackHost } from "../loopback.ts";
-import type { Came } from "../node/contracts.ts";
+import type { Came } from "../node/came.ts";
 import type { ClientOf } from "./client.ts";
 import { first, HOST, isTrusted } from "./plain.ts";
 

@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import { WebSocket, WebSocketServer } from "ws";
 import type { RawData, ServerOptions } from "ws";
 import type { Connection } from "../node/connection.ts";
-import type { Came } from "../node/contracts.ts";
+import type { Came } from "../node/came.ts";
 import type { Socket } from "../node/socket.ts";
 import { MAX_FRAME_BYTES } from "../protocol/limits.ts";
 import { SUBPROTOCOL } from "../protocol/messages.ts";

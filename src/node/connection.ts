@@ -10,7 +10,7 @@ import { parse } from "../protocol/parse.ts";
 import type { ParseError } from "../protocol/parse.ts";
 import { Tally, TokenBucket } from "../session/rate-limit.ts";
 import type { Rate } from "../session/rate-limit.ts";
-import type { Came } from "./contracts.ts";
+import type { Came } from "./came.ts";
 import type { Socket } from "./socket.ts";
 
 export interface ConnectionRates {

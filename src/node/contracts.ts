@@ -14,6 +14,7 @@ import type {
 } from "../protocol/messages.ts";
 import type { PassedOver, Wish } from "../session/match.ts";
 import type { AddressRates } from "./addresses.ts";
+import type { Came } from "./came.ts";
 import type { ConnectionRates } from "./connection.ts";
 
 /** STUN and TURN servers for a session, with credentials that are its own where the servers want some. */
@@ -22,18 +23,6 @@ export interface Ice {
   servers(session: string, came?: Came): IceServer[];
   /** After so many ms at the latest connected visitors are given fresh ones; undefined where they are good for ever. */
   readonly renewEvery?: number;
-}
-
-/** By which way a visitor came, as far as they say and it can be seen. */
-export interface Came {
-  /** The name or address that they have for this place; of IPv6 without brackets; "" where they name none. */
-  readonly host: string;
-  /** The port at which they reached our own HTTPS; undefined where they came without, or had that of a proxy. */
-  readonly tlsPort?: number;
-  /** Whether a proxy is in between: then the name leads there. */
-  readonly proxied: boolean;
-  /** Whether they are on this machine or in a private network. */
-  readonly lan: boolean;
 }
 
 export interface StoredReport {

@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { loadConfig } from "../config/load.ts";
-import type { Came } from "../node/contracts.ts";
+import type { Came } from "../node/came.ts";
 import { relayUserOf } from "./credentials.ts";
 import { type OwnRelay, relayIce, type RelayPlace } from "./ice-servers.ts";
 

@@ -2,7 +2,8 @@
 import { isIPv6 } from "node:net";
 import type { Config } from "../config/options.ts";
 import { isLoopbackHost } from "../loopback.ts";
-import type { Came, Ice } from "../node/contracts.ts";
+import type { Came } from "../node/came.ts";
+import type { Ice } from "../node/contracts.ts";
 import type { IceServer } from "../protocol/messages.ts";
 import { type Credentials, credentialsFor, relayUserOf } from "./credentials.ts";
 import type { RelayAddresses } from "./addresses.ts";
