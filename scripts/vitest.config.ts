@@ -21,7 +21,5 @@ export default defineConfig({
     // Bounds for a busy machine; no test takes nearly as long on a quiet one.
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    // Real sockets, processes and browsers: CI may try again, and says so; by hand the first failure counts.
-    retry: process.env.CI ? 2 : 0,
   },
 });

@@ -8,7 +8,6 @@ const config: ViteUserConfig = mergeConfig(base, {
     maxWorkers: 1,
     testTimeout: 90_000,
     hookTimeout: 60_000,
-    retry: process.env.CI ? 2 : 0,
   },
 });
 config.test!.include = ["ui/e2e/**/*.test.ts", "src/**/*.e2e.test.ts"];
