@@ -524,6 +524,23 @@ describe("the servers for calls", () => {
     expect(asked).toBe(2);
   });
 
+  test("are given anew when they have moved", async () => {
+    let relay = "10.0.0.1";
+    const ice: Ice = {
+      policy: "all",
+      servers: () => [{ urls: `turn:${relay}` }],
+      whereabouts: () => relay,
+    };
+    const { clock, node } = await start({ ice });
+    const socket = new FakeSocket();
+    node.accept(socket, undefined).onFrame(Buffer.from(JSON.stringify(HELLO)), false);
+    clock.move(5_000);
+    expect(iceServers(socket.take())).toEqual([[{ urls: "turn:10.0.0.1" }]]);
+    relay = "10.0.0.2";
+    clock.move(5_000);
+    expect(iceServers(socket.take())).toEqual([[{ urls: "turn:10.0.0.2" }]]);
+  });
+
   test("S6: what a visitor who hides says is passed on without his address, and what others say as it came", async () => {
     const offered: (string | undefined)[] = [];
     const mine = "candidate:1 1 udp 1 192.168.1.7 5 typ host";

@@ -23,6 +23,8 @@ const SWEEP_MS = 60_000;
 const APART_MS = 3_000;
 /** How often a session is held against the store. */
 const CHECK_MS = 60_000;
+/** How long a relay that has moved may be looked for where it was. */
+const MOVED_MS = 1_000;
 
 export class Node implements ConnectionOwner, LinkEvents {
   readonly id: string;
@@ -40,6 +42,7 @@ export class Node implements ConnectionOwner, LinkEvents {
   readonly #renewals: Ring<Connection> | undefined;
   #stopSweeping: (() => void) | undefined;
   #stopAsking: (() => void) | undefined;
+  #stopFollowing: (() => void) | undefined;
   #storeRefuses = false;
   #draining = false;
   #drained: (() => void) | undefined;
@@ -84,12 +87,15 @@ export class Node implements ConnectionOwner, LinkEvents {
     });
     const { ice } = parts;
     if (ice.renewEvery !== undefined) {
-      this.#renewals = new Ring(clock, ice.renewEvery, (connections) => {
-        for (const connection of connections) {
-          const { session, came } = connection;
-          if (session !== undefined) connection.send({ type: "ice", iceServers: ice.servers(session, came) });
-        }
-      });
+      this.#renewals = new Ring(clock, ice.renewEvery, (connections) => this.#tellServers(connections));
+    }
+  }
+
+  #tellServers(connections: Iterable<Connection>): void {
+    const { ice } = this.#parts;
+    for (const connection of connections) {
+      const { session, came } = connection;
+      if (session !== undefined) connection.send({ type: "ice", iceServers: ice.servers(session, came) });
     }
   }
 
@@ -99,6 +105,13 @@ export class Node implements ConnectionOwner, LinkEvents {
     this.#stopAsking = this.clock.every(APART_MS, () => {
       for (const { node, state } of this.#parts.link.peers())
         if (state === "lost") this.#sessions.missed(node);
+    });
+    const { ice } = this.#parts;
+    let whereabouts = ice.whereabouts?.();
+    this.#stopFollowing = this.clock.every(MOVED_MS, () => {
+      const now = ice.whereabouts?.();
+      if (now !== whereabouts) this.#tellServers(this.#connections);
+      whereabouts = now;
     });
     await this.#lease.start();
   }
@@ -158,6 +171,7 @@ export class Node implements ConnectionOwner, LinkEvents {
       connection.close(CloseCode.draining, "this node is going away");
     this.#stopSweeping?.();
     this.#stopAsking?.();
+    this.#stopFollowing?.();
     this.#heartbeats.stop();
     this.#statuses.stop();
     this.#checks.stop();

@@ -46,6 +46,13 @@ describe("credentials", () => {
     expect(JSON.stringify(servers({ relay: RENTED, session: "dmlzaXRvcg" }))).not.toContain("dmlzaXRvcg");
   });
 
+  test("are given anew when the relay has moved, and only then", () => {
+    const at = (given: Given) => iceOf(given).whereabouts?.();
+    expect(at({ relay: HOME, now: NOW + 1e7, others: [RENTED] })).toBe(at({ relay: HOME }));
+    expect(at({ relay: { ...HOME, hosts: ["192.168.1.21"] } })).not.toBe(at({ relay: HOME }));
+    expect(at({})).not.toBe(at({ relay: HOME }));
+  });
+
   test("are renewed long before they run out; without any nothing is renewed", () => {
     const env = { CHATRANDOM_TURN_CREDENTIAL_LIFETIME: "1h" };
     expect(iceOf({ relay: RENTED, env }).renewEvery).toBe(20 * 60_000);

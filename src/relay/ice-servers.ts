@@ -53,6 +53,10 @@ export function relayIce({ ice, turn, relay, others, wallClock }: IceParts): Ice
   return {
     policy,
     ...(renews && { renewEvery: Math.max(1_000, turn.credential_lifetime / RENEWALS) }),
+    whereabouts() {
+      const own = relay();
+      return own ? own.hosts.map((host) => at(host, own.port)).join(" ") : "";
+    },
     servers(session, came) {
       const servers = [...fixed];
       if (isExternal) servers.unshift({ urls: [...turn.urls], ...credentials(turn.secret, session) });
