@@ -1,12 +1,9 @@
 /** What `chatrandom status` tells, read from the Redis of a cluster or of one appliance. Nothing is written. */
-import { findEmbeddedRedis } from "./embedded/redis.ts";
-import { Failure } from "./failure.ts";
 import { redisRegistry } from "./links/redis-registry.ts";
 import { RedisMatcher } from "./matching/redis-matcher.ts";
 import { DEFAULT_RULES } from "./matching/rules.ts";
-import { withoutPassword } from "./redis/address.ts";
-import { connectRedis } from "./redis/client.ts";
 import { PREFIX } from "./redis/keys.ts";
+import { lookInto, type Where } from "./store-of.ts";
 
 export interface NodeStatus {
   id: string;
@@ -36,24 +33,9 @@ export interface Status {
 }
 
 const TOP_INTERESTS = 20;
-const ANSWER_MS = 5_000;
-
-/**
- * @param where the address of a Redis, or the data directory of `serve`
- * @throws Failure with one line for the operator when it cannot be reached
- */
-export async function readStatus(where: { redis: string } | { dataDir: string }): Promise<Status> {
-  const target = "redis" in where ? where.redis : await findEmbeddedRedis(where.dataDir);
-  if (target === undefined) {
-    const { dataDir } = where as { dataDir: string };
-    throw new Failure(
-      `no chatrandom serve runs on the data directory ${dataDir}, or it belongs to another user. ` +
-        "Choose another with --data-dir, or a cluster with --redis",
-    );
-  }
-  const redis = connectRedis(target);
-  try {
-    await redis.check(ANSWER_MS);
+/** @throws Failure with one line for the operator when it cannot be reached */
+export function readStatus(where: Where): Promise<Status> {
+  return lookInto(where, async (redis) => {
     const matcher = new RedisMatcher({ redis, prefix: PREFIX, rules: DEFAULT_RULES });
     const { nodes, waiting, interests } = await matcher.census(TOP_INTERESTS);
     const cards = await redisRegistry(redis, PREFIX).look(nodes.map(({ node }) => node));
@@ -71,9 +53,5 @@ export async function readStatus(where: { redis: string } | { dataDir: string })
         waiting: living.reduce((sum, { waiting }) => sum + waiting, 0),
       },
     };
-  } catch (error) {
-    throw new Failure(`${withoutPassword(target)}: ${(error as Error).message}`, 1, { cause: error });
-  } finally {
-    await redis.close();
-  }
+  });
 }

@@ -187,7 +187,16 @@ describe("completion", () => {
   };
 
   test("knows commands, flags and their values", async () => {
-    expect(await words("")).toEqual(["serve", "join", "status", "doctor", "config", "version", "completion"]);
+    expect(await words("")).toEqual([
+      "serve",
+      "join",
+      "status",
+      "reports",
+      "doctor",
+      "config",
+      "version",
+      "completion",
+    ]);
     expect(await words("config", "")).toEqual(["show", "check", "example"]);
     expect(await words("completion", "")).toEqual(expect.arrayContaining(["bash", "zsh", "fish"]));
     expect(await words("serve", "--po")).toContain("--port");

@@ -10,6 +10,7 @@ import { config } from "./config.ts";
 import { doctor } from "./doctor.ts";
 import { refuseFlags } from "./flags.ts";
 import { join } from "./join.ts";
+import { reports } from "./reports.ts";
 import { serve } from "./serve.ts";
 import { status } from "./status.ts";
 import { version } from "./version.ts";
@@ -23,6 +24,7 @@ export async function runCommandLine(args: readonly string[], caller: Caller): P
     serve(caller, (ended) => (code = ended)),
     join(caller, (ended) => (code = ended)),
     status(caller),
+    reports(caller),
     doctor(caller, (ended) => (code = ended)),
     config(caller),
     version(caller),

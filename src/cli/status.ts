@@ -1,31 +1,24 @@
 /** `chatrandom status`: the nodes of a cluster or of one appliance, their links and load, and the pool, in numbers. */
 import type { CommandModule } from "yargs";
-import { loadConfig } from "../config/load.ts";
 import type { Status } from "../status.ts";
 import type { Caller } from "./caller.ts";
 import { givenFlags, withOptions } from "./flags.ts";
 import { harmless, table } from "./table.ts";
-import { WrongUse } from "./wrong-use.ts";
-
-const KEYS = ["redis", "data_dir"] as const;
+import { WHERE, whereOf } from "./where.ts";
 
 export const status = ({ env, out, completing }: Caller): CommandModule => ({
   command: "status",
   describe: "Show the nodes, their links and load, and who waits for what, in numbers",
   builder: (yargs) =>
-    withOptions(yargs, completing, KEYS)
+    withOptions(yargs, completing, WHERE)
       .option("json", { type: "boolean", group: "Options:", description: "Print JSON, for programs" })
       .example("$0 status", "Of chatrandom serve on this machine")
       .example("$0 status --redis redis://10.0.0.1 --json", "Of the cluster that shares this Redis"),
   handler: async (argv) => {
-    const flags = givenFlags(argv, "status", KEYS, ["json"]);
-    if (flags.redis && flags["data-dir"])
-      throw new WrongUse("--redis is for a cluster and --data-dir for chatrandom serve: give one of them");
-    const { config } = loadConfig({ flags, env, files: true });
+    const where = whereOf(givenFlags(argv, "status", WHERE, ["json"]), env);
     // Loaded here, so that other commands start without its weight.
     const { readStatus } = await import("../status.ts");
-    const byRedis = config.redis !== "" && !flags["data-dir"];
-    const found = await readStatus(byRedis ? { redis: config.redis } : { dataDir: config.data_dir });
+    const found = await readStatus(where);
     out(argv.json ? `${harmless(JSON.stringify(found, null, 2))}\n` : shownStatus(found));
   },
 });

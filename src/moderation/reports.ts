@@ -8,6 +8,16 @@ const MOST_REPORTS = 20_000;
 /** Longer than a pair can be reported after its end. */
 const REMEMBERED_S = 600;
 
+/** The newest reports, newest first, `most` at the most. */
+export async function newestReports(
+  client: RedisClient,
+  prefix: string,
+  most: number,
+): Promise<StoredReport[]> {
+  const entries = await client.xrevrange(reportsKey(prefix), "+", "-", "COUNT", most);
+  return entries.map(([, fields]) => JSON.parse(fields[1]!) as StoredReport);
+}
+
 /** Asks for its client at every call: one that has ended for good is replaced. */
 export function redisReports(redis: { readonly client: RedisClient }, prefix: string): Reports {
   const key = reportsKey(prefix);
