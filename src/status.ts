@@ -33,6 +33,7 @@ export interface Status {
 }
 
 const TOP_INTERESTS = 20;
+
 /** @throws Failure with one line for the operator when it cannot be reached */
 export function readStatus(where: Where): Promise<Status> {
   return lookInto(where, async (redis) => {
