@@ -6,6 +6,7 @@ import { Closed, Unsupported } from "./closed.tsx";
 import { StoreContext, useStore } from "./context.ts";
 import { Home } from "./home.tsx";
 import { escapeMeans } from "./keys.ts";
+import { isMediaProblem, NoCamera } from "./media-problem.tsx";
 import { Stage } from "./stage.tsx";
 import { tellServer } from "./status.ts";
 
@@ -52,22 +53,33 @@ function ReportedToast() {
   );
 }
 
+/** Which screen it is: its name, and what the few that say one thing say it of. */
+function useScreen() {
+  const { server, trouble, phase, mode, media } = useStore();
+  if (server.value.state === "closed") return { name: "closed", link: server.value } as const;
+  if (trouble.value === "unsupported") return { name: "unsupported" } as const;
+  if (phase.value === "home") return { name: "home" } as const;
+  const starts = phase.value === "starting" && mode.value === "video";
+  if (starts && isMediaProblem(media.value)) return { name: "noCamera", problem: media.value } as const;
+  return { name: "stage" } as const;
+}
+
 function Screen() {
   const store = useStore();
-  const link = store.server.value;
-  const home = store.phase.value === "home";
+  const screen = useScreen();
 
   // The button that brought the visitor here is gone: the keyboard goes on from the top of the new screen.
   const first = useRef(true);
   useEffect(() => {
     if (!first.current) document.querySelector("main")?.focus({ preventScroll: true });
     first.current = false;
-  }, [home, link.state === "closed"]);
+  }, [screen.name]);
 
-  if (link.state === "closed") return <Closed link={link} />;
-  if (store.trouble.value === "unsupported") return <Unsupported />;
-  if (!home) return <Stage />;
-  const away = tellServer(link, "home");
+  if (screen.name === "closed") return <Closed link={screen.link} />;
+  if (screen.name === "unsupported") return <Unsupported />;
+  if (screen.name === "noCamera") return <NoCamera problem={screen.problem} />;
+  if (screen.name === "stage") return <Stage />;
+  const away = tellServer(store.server.value, "home");
   return (
     <>
       {away && (

@@ -5,7 +5,7 @@ import { Chat } from "./chat.tsx";
 import { useStore } from "./context.ts";
 import { Controls } from "./controls.tsx";
 import { Looker, TONES } from "./figure.tsx";
-import { isMediaProblem, NoCamera } from "./media-problem.tsx";
+import { isMediaProblem } from "./media-problem.tsx";
 import { OwnWindow } from "./own-window.tsx";
 import { ReportMenu } from "./report.tsx";
 import { situation } from "./situation.ts";
@@ -85,7 +85,6 @@ export function Stage() {
   const layout = useLayout(partnered);
   const media = store.media.value;
   const video = store.mode.value === "video";
-  if (phase === "starting" && video && isMediaProblem(media)) return <NoCamera problem={media} />;
 
   if (partnered) metSomebody.current = true;
   const { title, lines } = tell(situation(store));
