@@ -21,15 +21,31 @@ export async function newestReports(
 /** Asks for its client at every call: one that has ended for good is replaced. */
 export function redisReports(redis: { readonly client: RedisClient }, prefix: string): Reports {
   const key = reportsKey(prefix);
+  const underWay = new Map<string, Promise<boolean>>();
+
+  async function store(report: StoredReport, reported: string): Promise<boolean> {
+    const { client } = redis;
+    if (await client.exists(reported)) return false;
+    await client.xadd(key, "MAXLEN", "~", MOST_REPORTS, "*", "report", JSON.stringify(report));
+    // Only now: a report whose storing failed is sent again.
+    await client.set(reported, "", "EX", REMEMBERED_S);
+    return true;
+  }
+
   return {
     async add(report: StoredReport) {
-      const { client } = redis;
       const reported = reportedKey(prefix, report.pair, report.reporterDevice);
-      if (await client.exists(reported)) return false;
-      await client.xadd(key, "MAXLEN", "~", MOST_REPORTS, "*", "report", JSON.stringify(report));
-      // Only now: a report whose storing failed is sent again.
-      await client.set(reported, "", "EX", REMEMBERED_S);
-      return true;
+      // One after the other: of two at once neither would find that the pair is reported already.
+      const before = underWay.get(reported);
+      const storing = before
+        ? before.catch(() => {}).then(() => store(report, reported))
+        : store(report, reported);
+      underWay.set(reported, storing);
+      try {
+        return await storing;
+      } finally {
+        if (underWay.get(reported) === storing) underWay.delete(reported);
+      }
     },
   };
 }

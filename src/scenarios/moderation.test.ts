@@ -132,6 +132,16 @@ describe.each([1, 3])("on %i nodes", (nodes) => {
     expect(await place.count("chatrandom_reports_total")).toBe(2);
   });
 
+  test("report: two that are said in one breath count once", async () => {
+    const place = await open({ nodes });
+    const { alice, pair } = await pairOf(place, "a", "b");
+    for (const reason of ["spam", "minor"] as const) alice.send({ type: "report", pair, reason });
+    for (let i = 0; i < 2; i++)
+      expect(await alice.eventually("reported")).toEqual({ type: "reported", pair });
+    expect(await reportsOf(place)).toHaveLength(1);
+    expect(await place.count("chatrandom_reports_total")).toBe(1);
+  });
+
   test("report: only the last pair, not the one before", async () => {
     const place = await open({ nodes });
     const { alice, bob, pair } = await pairOf(place, "a", "b");
