@@ -74,13 +74,12 @@ class FakeRelay {
 /** Lets everything happen that waits for nothing but its turn. */
 const settle = () => new Promise((resolve) => void setImmediate(resolve));
 
-function play(workers = 2) {
+function play(workers = 2, stopping = new AbortController()) {
   const clock = new StillClock();
   const processes: FakeProcess[] = [];
   const logged: object[] = [];
   /** Why the system starts no process, for the next starts. */
   const refusals: Error[] = [];
-  const stopping = new AbortController();
   const relay = new FakeRelay();
   const supervisor = supervise({
     workers,
@@ -247,6 +246,14 @@ test("told to stop before all are up it tells every worker, and waits for them",
   for (const process of processes) process.end("exit 0");
   await expect(supervisor).rejects.toBeInstanceOf(Failure);
   expect(processes).toHaveLength(2);
+});
+
+test("told to stop before the first is started it starts none", async () => {
+  const stopping = new AbortController();
+  stopping.abort();
+  const { processes, supervisor } = play(2, stopping);
+  await expect(supervisor).rejects.toBeInstanceOf(Failure);
+  expect(processes).toEqual([]);
 });
 
 test("a worker that does not stop in time is killed", async () => {

@@ -14,7 +14,7 @@ import { BEAT_MS } from "./beat.ts";
 
 export interface SupervisorParts {
   workers: number;
-  /** Tells, before all workers are up, that they are not wanted any more. */
+  /** Tells, before all workers are up, that they are not wanted any more; perhaps before the first is started. */
   stopping: AbortSignal;
   /** Asked before every start; `life` counts the starts of all workers. */
   orders(worker: number, life: number): Orders;
@@ -60,6 +60,7 @@ interface Life {
  * @throws Failure when one cannot start in the first place, or `stopping` says so; no process is left then
  */
 export async function supervise(parts: SupervisorParts): Promise<Supervisor> {
+  if (parts.stopping.aborted) throw new Failure("told to stop before a worker was started");
   const team = new Team(parts);
   parts.stopping.addEventListener("abort", () => void team.stop());
   try {
