@@ -10,7 +10,7 @@ export interface Seat {
   connection: Connection | undefined;
   /** The visitor's token, to give it back in `welcome`. In memory only. */
   token: string;
-  /** What it says to the other side of its pair while that cannot be reached, in order, at most 64. */
+  /** What it says to the other side of its pair while that cannot be reached, in order, as much as `held.ts` allows. */
   stranded?: Signal[] | undefined;
   readonly timers: Partial<Record<TimerName, () => void>>;
 }

@@ -75,8 +75,8 @@ export class Turn {
   }
 
   /**
-   * Its other side hears that it is over once the store has undone it: should it have heard of the match after all,
-   * it ends there; should it wait, its ticket is out of reach until it asks again.
+   * Its other side hears that it is over once the store has undone it, and in an outage at once as well: should it have
+   * heard of the match after all, it ends there; should it wait, its ticket is out of reach until it asks again.
    */
   undoing(state: Waiting, over: Left): void {
     this.isOver(over.pair);
