@@ -3,7 +3,7 @@
  * next waits its turn or replaces what has become pointless.
  */
 import type { EndReason, ReportReason } from "../protocol/messages.ts";
-import type { Find, Left, Match, Outcome } from "./match.ts";
+import type { Find, Left, Match, Outcome, Partner } from "./match.ts";
 
 /** `over` is the pair that ends with it, as far as we know: its other side is told. */
 export type Call =
@@ -64,6 +64,11 @@ export function enqueue(queued: readonly Call[], call: Call): readonly Call[] {
 /** The pair that this call ends, as far as we know. */
 export function overBy(call: Call): Left | undefined {
   return "over" in call ? call.over : undefined;
+}
+
+/** The call with the other side of the pair that it ends where that lives now. */
+export function withMoved<Any extends Call>(call: Any, pair: string, partner: Partner): Any {
+  return overBy(call)?.pair === pair ? { ...call, over: { pair, partner } } : call;
 }
 
 /** Why the pair ends that this call ends. */

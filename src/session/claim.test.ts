@@ -59,6 +59,16 @@ test("M2: refused, the match is undone at once, and the other side hears when it
   expect(me.told).toEqual([{ partner: STRANGER, note: { type: "ended", pair: "p1", reason: "lost" } }]);
 });
 
+test("M2: the other side of a match that is being undone hears of it where it has moved to meanwhile", () => {
+  const me = claimer().hears({ type: "refused", pair: "p1" });
+  const moved = { ...STRANGER, node: "n3" };
+  me.claimed("p1", {}, moved);
+  // The first answer, with where it lives, was lost: this one knows nothing of the pair any more.
+  expect(me.outcome(filed(500)).told).toEqual([
+    { partner: moved, note: { type: "ended", pair: "p1", reason: "lost" } },
+  ]);
+});
+
 test("a visitor who blocks somebody while that match is being undone has left all the same", () => {
   const me = claimer().due("confirm").says({ type: "block", pair: "p1" });
   expect(me.sent).toMatchObject([{ type: "error", code: "not_paired" }]);

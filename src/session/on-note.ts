@@ -43,6 +43,7 @@ function claimed(turn: Turn, match: Match, offer: string | undefined): void {
     if (outageEnded !== undefined && turn.now - outageEnded < LATE_CLAIM_MS) turn.reconcile();
   } else {
     turn.isOver(match.pair);
+    turn.moved(match.pair, match.partner);
     turn.tell(match.partner, { type: "refused", pair: match.pair });
     // The store holds us for somebody who waits.
     if (state.name === "idle" && !isLeaving(turn.session)) turn.call({ name: "leave", reason: "left" });

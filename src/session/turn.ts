@@ -1,5 +1,5 @@
 import type { EndReason, ServerMessage } from "../protocol/messages.ts";
-import { endReason, enqueue, overBy } from "./call.ts";
+import { endReason, enqueue, overBy, withMoved } from "./call.ts";
 import type { Call } from "./call.ts";
 import type { Effect, TimerName } from "./effect.ts";
 import type { Left, Match, Partner } from "./match.ts";
@@ -90,6 +90,15 @@ export class Turn {
   call(call: Call): void {
     this.change({ queued: enqueue(this.session.queued, call) });
     if (this.session.outage) this.tellAtOnce(call);
+  }
+
+  /** The other side of a pair that we are ending has moved: it is to hear of the end where it lives now. */
+  moved(pair: string, partner: Partner): void {
+    const { calling, queued } = this.session;
+    this.change({
+      calling: calling && withMoved(calling, pair, partner),
+      queued: queued.map((call) => withMoved(call, pair, partner)),
+    });
   }
 
   dropQueued(...names: Call["name"][]): void {
