@@ -16,6 +16,7 @@ export default defineConfig({
   test: {
     include: ["src/**/*.test.ts", "scripts/**/*.test.ts", "ui/**/*.test.ts"],
     exclude: ["ui/e2e/**", "**/*.e2e.test.ts", "node_modules/**"],
+    setupFiles: ["scripts/vitest.setup.ts"],
     pool: "forks",
     maxWorkers: 2,
     // Bounds for a busy machine; no test takes nearly as long on a quiet one.

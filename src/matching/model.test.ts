@@ -11,7 +11,7 @@ import type { TestStore } from "./test-pool.ts";
 
 /**
  * Random sequences run against the model and against the Lua on a real server, side by side, and every answer is
- * compared. `CHATRANDOM_MODEL_RUNS` says how many sequences (20,000 by default); a failure prints its seed.
+ * compared. `CHATRANDOM_MODEL_RUNS` says how many sequences (20,000 by default), `CHATRANDOM_SEED` which.
  */
 const RUNS = Number(process.env["CHATRANDOM_MODEL_RUNS"] ?? 20_000);
 /** Sequences under way at once, so that neither this process nor the server waits for the other. */
@@ -261,8 +261,9 @@ test(
       for (const who of SESSIONS) await play.run({ do: "resume", who, node: "a", here: false });
       await play.compare();
     });
-    const streams = Array.from({ length: STREAMS }, () =>
-      fc.assert(property, { numRuns: Math.ceil(RUNS / STREAMS) }),
+    const seed = fc.readConfigureGlobal().seed!;
+    const streams = Array.from({ length: STREAMS }, (_, n) =>
+      fc.assert(property, { numRuns: Math.ceil(RUNS / STREAMS), seed: seed + n }),
     );
     await Promise.all(streams);
   },

@@ -1,7 +1,7 @@
 /**
  * Several sessions on two nodes, the matcher's specification between them, and every call, answer and note as late as
  * fast-check likes. Answers and notes get lost, nodes die, the store forgets: in the end all of them agree.
- * `CHATRANDOM_SESSION_RUNS` says how many sequences (1,000 by default); a failure prints its seed and the shortest one.
+ * `CHATRANDOM_SESSION_RUNS` says how many sequences (1,000 by default), `CHATRANDOM_SEED` which; a failure prints the shortest.
  */
 import fc from "fast-check";
 import { expect, test } from "vitest";
