@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import {
   answerer,
+  claimer,
   filed,
   idle,
   match,
@@ -131,6 +132,13 @@ test("a match of whose ticket such a store was still to be told is told to it in
   expect(me.calls).toMatchObject([{ name: "restore", match: { pair: "p1" } }]);
 });
 
+test("… also when the ticket was to come back from a match that is undone", () => {
+  const me = waiting().event({ type: "forgotten" }).hears({ type: "refused", pair: "p0" }).claimed("p1");
+  expect(me.state.name).toBe("paired");
+  me.answered({ name: "restore", restored: "held" });
+  expect(me.calls).toMatchObject([{ name: "restore", match: { pair: "p1" } }]);
+});
+
 test.each([
   ["Next", "next", (me: Play) => me.finds().outcome(filed(900))],
   ["leave", "left", (me: Play) => me.says({ type: "leave" }).answered({ name: "leave" })],
@@ -200,6 +208,13 @@ test("a pair that the store knows to be over ends, and with it whatever else it 
   // Such a store may have told nobody: the other side would stay in the pair for ever.
   me.answered({ name: "leave" });
   expect(me.told).toEqual([{ partner: STRANGER, note: { type: "ended", pair: "p1", reason: "lost" } }]);
+});
+
+test("M2: a match that the store knows to be over before its other side was told is undone, and nobody is told of an end", () => {
+  const me = claimer().event({ type: "forgotten" }).answered({ name: "restore", restored: "over" });
+  expect(me.state.name).toBe("waiting");
+  expect(me.sent).toEqual([]);
+  expect(me.calls).toMatchObject([{ name: "undo", pair: "p1", find: { since: 500 } }]);
 });
 
 // A lease that ran out

@@ -36,7 +36,7 @@ export class Turn {
 
   /** A pair is made. What is still to be asked for its ticket is pointless; but it may be that the store has lost us. */
   pairUp(state: Paired): void {
-    const doubt = this.session.queued.some(({ name }) => name === "find");
+    const doubt = this.session.queued.some(({ name }) => name === "find" || name === "undo");
     this.cancel("retry");
     this.dropQueued("find", "undo");
     this.become(state);
