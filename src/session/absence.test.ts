@@ -135,6 +135,14 @@ test("the end of the pair is said by the next welcome when nobody was there to h
   expect(me.attaches().state.name).toBe("idle");
 });
 
+test("S3: who comes back while the store is away asks it for everything, once it can; else for the ticket alone", () => {
+  const back = (vouched: boolean): string[] => {
+    const { session } = waiting().detaches().answered({ name: "absent" }).attaches(true, vouched);
+    return [...(session.calling ? [session.calling] : []), ...session.queued].map(({ name }) => name);
+  };
+  expect([back(true), back(false)]).toEqual([["find"], ["restore", "find"]]);
+});
+
 // The end of the grace
 
 test("S4: a pair that the store says is over just when the grace ends does not keep the session", () => {

@@ -356,3 +356,15 @@ test("leave before the confirmation: the confirmation changes nothing", () => {
   expect(me.state.name).toBe("idle");
   expect(me.timers.has("confirm")).toBe(false);
 });
+
+test("M1: a claim of somebody who is in another pair makes the store be asked which one it is", () => {
+  const me = answerer("p1").claimed("p2");
+  expect(me.notes).toEqual([{ type: "refused", pair: "p2" }]);
+  expect(me.calls).toMatchObject([{ name: "restore", match: { pair: "p1" } }]);
+});
+
+test("S1: nobody but the other side makes a confirmed pair be doubted", () => {
+  const refusal = { type: "refused", pair: "p1" } as const;
+  expect(offerer().hears(refusal, { session: "somebody", node: "n2" }).calls).toEqual([]);
+  expect(offerer().hears(refusal).calls).toMatchObject([{ name: "restore", match: { pair: "p1" } }]);
+});
