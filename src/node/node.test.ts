@@ -242,6 +242,36 @@ test("S4: what an attempt without an answer has brought here ends, also after it
   expect(matcher.end.mock.calls).toMatchObject([[{ epoch: 4 }]]);
 });
 
+test("S3: from where an attempt without an answer has brought a session is not known: every node is told", async () => {
+  const broadcast = vi.fn(() => true);
+  const { clock, connect, resumes } = await start({ link: { ...noLink("n"), broadcast } });
+  connect(RESUME);
+  resumes[0]!.reject(new Error("away"));
+  await settled();
+  clock.move(500);
+  await settled();
+  resumes[1]!.resolve(found("n"));
+  await settled();
+  expect(broadcast.mock.calls).toMatchObject([[{ kind: "takeover", epoch: 2 }]]);
+});
+
+test("what an attempt without an answer may have brought here is asked for no more once the node has ended", async () => {
+  const { clock, connect, node, resumes } = await start();
+  const { drop } = connect(RESUME);
+  drop();
+  resumes[0]!.reject(new Error("away"));
+  await settled();
+  clock.move(500);
+  await settled();
+  await node.drain(0);
+  resumes[1]!.reject(new Error("away"));
+  await settled();
+  clock.move(500);
+  await settled();
+  expect(resumes).toHaveLength(2);
+  expect(clock.pending).toBe(0);
+});
+
 test("M7: a ticket that was here all the time is filed again after that", async () => {
   const { connect, matcher, resumes } = await start();
   connect(RESUME);
