@@ -1,5 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { bindable, listenHost, type Machine, relayAddresses, signatureOf, type Wanted } from "./addresses.ts";
+import {
+  bindable,
+  isLost,
+  listenHost,
+  type Machine,
+  relayAddresses,
+  signatureOf,
+  type Wanted,
+} from "./addresses.ts";
 import { isOutward, isPublic } from "./ranges.ts";
 
 const machine = (addresses: string[], outward: string[] = []): Machine => ({
@@ -23,6 +31,14 @@ const RENTED = machine(["10.0.0.5", "8.8.4.4", "2606:4700::5"], ["8.8.4.4", "260
 const CLOUD = machine(["10.0.0.5"], ["10.0.0.5"]);
 
 describe("the relay", () => {
+  test("has lost an address that the machine has no more, and none that gave way to a better one", () => {
+    const before = addresses({}, HOME);
+    const better = machine(["192.168.1.20", "fd00::20", "8.8.4.4"], ["8.8.4.4"]);
+    expect(addresses({}, better).relay).toContain("8.8.4.4");
+    expect(isLost(before, addresses({}, better))).toBe(false);
+    expect(isLost(before, addresses({}, machine(["8.8.4.4", "fd00::20"], ["8.8.4.4"])))).toBe(true);
+  });
+
   test("of a machine in a private network is at the address that leads out, for private peers", () => {
     expect(addresses({}, HOME)).toMatchObject({
       relay: ["192.168.1.20", "fd00::20"],

@@ -272,6 +272,15 @@ test("T7: who has too many windows open is told so, until the node lets this one
   expect(store.trouble.value).toBeNull();
 });
 
+test("T7: … or finds somebody for it at once", async () => {
+  open();
+  store.start("text");
+  await settle();
+  sockets.last.says({ type: "error", code: "too_many_sessions", message: "no", retryAfter: 5 });
+  sockets.last.says(matched("p", { mode: "text" }));
+  expect([store.phase.value, store.trouble.value]).toEqual(["connecting", null]);
+});
+
 test("a node whose store is away keeps the find; it is repeated only when nothing comes of that", async () => {
   open();
   store.start("text");
