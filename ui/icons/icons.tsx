@@ -101,8 +101,3 @@ export const Words = () => (
     <path d="M4 7h16M4 12h11M4 17h7" />
   </Icon>
 );
-export const Sparkle = () => (
-  <Icon solid>
-    <path d="M12 2.5c.8 5.5 3 8 9 9.5-6 1.5-8.2 4-9 9.5-.8-5.5-3-8-9-9.5 6-1.5 8.2-4 9-9.5Z" />
-  </Icon>
-);
