@@ -59,6 +59,17 @@ test("M2: refused, the match is undone at once, and the other side hears when it
   expect(me.told).toEqual([{ partner: STRANGER, note: { type: "ended", pair: "p1", reason: "lost" } }]);
 });
 
+test("where the other side says that it has moved, an older answer of the store does not stand", () => {
+  const me = claimer().event({ type: "forgotten" });
+  const moved = { ...STRANGER, node: "n3" };
+  me.claimed("p1", {}, moved);
+  expect(me.answered({ name: "restore", restored: "held", partnerNode: STRANGER.node }).calls).toMatchObject([
+    { name: "restore" },
+  ]);
+  me.answered({ name: "restore", restored: "held", partnerNode: "n3" });
+  expect(me.state).toMatchObject({ name: "paired", confirmed: true, match: { partner: moved } });
+});
+
 test("M2: the other side of a match that is being undone hears of it where it has moved to meanwhile", () => {
   const me = claimer().hears({ type: "refused", pair: "p1" });
   const moved = { ...STRANGER, node: "n3" };

@@ -26,8 +26,8 @@ function claimed(turn: Turn, match: Match, offer: string | undefined): void {
   if (state.name === "paired" && state.match.pair === match.pair) {
     confirm(turn, state, match.partner);
     turn.tell(match.partner, { type: "confirmed", pair: match.pair });
-    // It lives elsewhere now; or this comes late, from where it lived before. The store knows.
-    if (state.confirmed && match.partner.node !== state.match.partner.node) turn.reconcile();
+    // It lives elsewhere now; or this comes late, from where it lived before, as an answer under way may. The store knows.
+    if (match.partner.node !== state.match.partner.node) turn.reconcile();
   } else if (
     state.name === "waiting" &&
     connected &&
