@@ -23,7 +23,7 @@ export interface Ice {
   servers(session: string, came?: Came): IceServer[];
   /** After so many ms at the latest connected visitors are given fresh ones; undefined where they are good for ever. */
   readonly renewEvery?: number;
-  /** Where those are that may move. When it says something else, connected visitors are told within a second. */
+  /** Where those are that may move. When it says something else, connected visitors are told with their next status. */
   whereabouts?(): string;
 }
 

@@ -563,11 +563,13 @@ describe("the servers for calls", () => {
     };
     const { clock, node } = await start({ ice });
     const socket = new FakeSocket();
-    node.accept(socket, undefined).onFrame(Buffer.from(JSON.stringify(HELLO)), false);
-    clock.move(5_000);
+    const connection = node.accept(socket, undefined);
+    connection.onFrame(Buffer.from(JSON.stringify(HELLO)), false);
+    clock.move(16_000);
     expect(iceServers(socket.take())).toEqual([[{ urls: "turn:10.0.0.1" }]]);
+    connection.onPong();
     relay = "10.0.0.2";
-    clock.move(5_000);
+    clock.move(16_000);
     expect(iceServers(socket.take())).toEqual([[{ urls: "turn:10.0.0.2" }]]);
   });
 

@@ -23,8 +23,6 @@ const SWEEP_MS = 60_000;
 const APART_MS = 3_000;
 /** How often a session is held against the store. */
 const CHECK_MS = 60_000;
-/** How long a relay that has moved may be looked for where it was. */
-const MOVED_MS = 1_000;
 
 export class Node implements ConnectionOwner, LinkEvents {
   readonly id: string;
@@ -42,7 +40,9 @@ export class Node implements ConnectionOwner, LinkEvents {
   readonly #renewals: Ring<Connection> | undefined;
   #stopSweeping: (() => void) | undefined;
   #stopAsking: (() => void) | undefined;
-  #stopFollowing: (() => void) | undefined;
+  /** Where the relays were when somebody was last told, and who has not been told of where they are since. */
+  #whereabouts: string | undefined;
+  #untold = new Set<Connection>();
   #storeRefuses = false;
   #draining = false;
   #drained: (() => void) | undefined;
@@ -79,6 +79,7 @@ export class Node implements ConnectionOwner, LinkEvents {
     this.#statuses = new Ring(clock, rules.status, (connections) => {
       const text = JSON.stringify({ type: "status", ...this.#counts() });
       for (const connection of connections) if (connection.session) connection.sendRaw(text);
+      this.#followRelays(connections);
     });
     this.#checks = new Ring(clock, CHECK_MS, (connections) => {
       // Who is in a pair does without the store, and what is asked of one that is away only holds up what comes next.
@@ -86,9 +87,21 @@ export class Node implements ConnectionOwner, LinkEvents {
       for (const { session } of connections) if (session !== undefined) this.#sessions.check(session);
     });
     const { ice } = parts;
+    this.#whereabouts = ice.whereabouts?.();
     if (ice.renewEvery !== undefined) {
       this.#renewals = new Ring(clock, ice.renewEvery, (connections) => this.#tellServers(connections));
     }
+  }
+
+  /** Tells of relays that have moved, a slice of the visitors at a time. */
+  #followRelays(connections: Iterable<Connection>): void {
+    const whereabouts = this.#parts.ice.whereabouts?.();
+    if (whereabouts !== this.#whereabouts) {
+      this.#whereabouts = whereabouts;
+      this.#untold = new Set(this.#connections);
+    }
+    for (const connection of connections)
+      if (this.#untold.delete(connection)) this.#tellServers([connection]);
   }
 
   #tellServers(connections: Iterable<Connection>): void {
@@ -105,13 +118,6 @@ export class Node implements ConnectionOwner, LinkEvents {
     this.#stopAsking = this.clock.every(APART_MS, () => {
       for (const { node, state } of this.#parts.link.peers())
         if (state === "lost") this.#sessions.missed(node);
-    });
-    const { ice } = this.#parts;
-    let whereabouts = ice.whereabouts?.();
-    this.#stopFollowing = this.clock.every(MOVED_MS, () => {
-      const now = ice.whereabouts?.();
-      if (now !== whereabouts) this.#tellServers(this.#connections);
-      whereabouts = now;
     });
     await this.#lease.start();
   }
@@ -171,7 +177,6 @@ export class Node implements ConnectionOwner, LinkEvents {
       connection.close(CloseCode.draining, "this node is going away");
     this.#stopSweeping?.();
     this.#stopAsking?.();
-    this.#stopFollowing?.();
     this.#heartbeats.stop();
     this.#statuses.stop();
     this.#checks.stop();
@@ -220,6 +225,7 @@ export class Node implements ConnectionOwner, LinkEvents {
     this.#connections.delete(connection);
     this.#heartbeats.remove(connection);
     this.#statuses.remove(connection);
+    this.#untold.delete(connection);
     this.#checks.remove(connection);
     this.#renewals?.remove(connection);
     this.#door.forget(connection);
