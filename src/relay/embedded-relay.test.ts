@@ -521,6 +521,8 @@ describe("the process", () => {
 test("where only this machine reaches it, it relays on loopback and nowhere else", async () => {
   const relay = await startRelay({ CHATRANDOM_HOST: "127.0.0.1" });
   expect(relay.shared()).toMatchObject({ hosts: ["127.0.0.1"], reach: "this machine" });
+  // No port that the system may give to a connection between the choice and the listening.
+  for (const port of [relay.port, relay.shared().proxyPort]) expect(port).toBeLessThan(32_768);
   const credentials = relay.credentials();
   expect(await relayMessages({ host: "127.0.0.1", port: relay.port, credentials })).toContain(ALL_ARRIVED);
   await expect(once(connect(relay.port, host), "connect")).rejects.toThrow("ECONNREFUSED");

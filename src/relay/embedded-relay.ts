@@ -1,5 +1,5 @@
 /** The relay of one appliance: coturn, started, watched, restarted and stopped like the embedded Redis. */
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomInt } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
@@ -121,7 +121,7 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
       "only this machine reaches the relay. For others: turn.host, or domain when a proxy is in front",
     );
   }
-  const proxyPort = await freeTcpPort();
+  const proxyPort = await choosePort(["127.0.0.1"], 0);
   const directories = privateDirectories(data_dir);
   const name = `relay-${process.pid}-${randomBytes(4).toString("hex")}`;
   let files: string[] = [];
@@ -289,13 +289,18 @@ export function answersStun(proxyPort: number): Promise<boolean> {
 }
 
 const ATTEMPTS = 20;
+/**
+ * Below the ports that the system gives to whoever asks for any: one of those may be somebody's connection by the time
+ * that coturn listens, which it then tries for a minute.
+ */
+const FIRST_PORT = 10_000;
+const LAST_PORT = 32_767;
 
 /** A port that is free for UDP and TCP on every address. coturn itself would go on without it. */
 async function choosePort(addresses: readonly string[], wanted: number): Promise<number> {
   for (let attempt = 1; ; attempt += 1) {
-    let port = wanted;
+    const port = wanted === 0 ? randomInt(FIRST_PORT, LAST_PORT + 1) : wanted;
     try {
-      if (wanted === 0) port = await freeTcpPort(addresses[0]);
       for (const address of addresses) {
         await bindTcp(address, port);
         await bindUdp(address, port);
@@ -336,16 +341,11 @@ function explained(error: NodeJS.ErrnoException & { address?: string }, port: nu
   }
 }
 
-const freeTcpPort = (host = "127.0.0.1"): Promise<number> => bindTcp(host, 0);
-
-function bindTcp(host: string, port: number): Promise<number> {
+function bindTcp(host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", reject);
-    server.listen({ host, port, ipv6Only: true }, () => {
-      const { port: taken } = server.address() as { port: number };
-      server.close(() => resolve(taken));
-    });
+    server.listen({ host, port, ipv6Only: true }, () => server.close(() => resolve()));
   });
 }
 
