@@ -70,13 +70,22 @@ export class Cluster {
   }
 
   async ready(): Promise<void> {
-    for (const node of this.nodes) await until(() => node.isReady());
+    for (const node of this.nodes) await Cluster.#readiness(node);
+  }
+
+  /** Resolves once the node can serve; else says why it does not, and what it has logged. */
+  static async #readiness(node: ClusterNode): Promise<void> {
+    await until(() => node.isReady()).catch(async (error: Error) => {
+      const reasons = await node.reasons().catch(String);
+      const said = node.lines.map((line) => JSON.stringify(line)).join("\n");
+      throw new Error(`${error.message} Not ready: ${String(reasons)}\n${said}`, { cause: error });
+    });
   }
 
   /** Another process in the place of that node. Resolves once it can serve. */
   async replace(index: number, options: NodeOptions = {}): Promise<void> {
     const node = this.#spawn(options);
-    await until(() => node.isReady());
+    await Cluster.#readiness(node);
     this.nodes[index] = node;
   }
 
