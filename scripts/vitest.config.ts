@@ -22,5 +22,8 @@ export default defineConfig({
     // Bounds for a busy machine; no test takes nearly as long on a quiet one.
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // Real sockets, processes and browsers: CI may try once more, and says so; by hand the first failure counts. Random
+    // tests play the same again (vitest.setup.ts), so that theirs cannot be passed over.
+    retry: process.env.CI ? 1 : 0,
   },
 });
