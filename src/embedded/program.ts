@@ -163,7 +163,7 @@ export async function startProgram(options: ProgramOptions): Promise<RunningProg
     let missed = 0;
     return clock.every(WATCH_EVERY_MS, async () => {
       missed = (await options.answers()) ? 0 : missed + 1;
-      if (missed !== HUNG_AFTER || stopping) return;
+      if (missed !== HUNG_AFTER || stopping || current?.child !== child) return;
       log.error({ pid: child.pid }, `${name} has not answered for half a minute; killing it`);
       signal(child, "SIGKILL");
     });
