@@ -19,6 +19,16 @@ async function start(onTestFinished: OnFinished, nodes: readonly NodeOptions[]):
   return cluster;
 }
 
+/** Three nodes with pairs and waiting visitors on them; the first one is to hang, with all who are on it. */
+async function aboutToHang(onTestFinished: OnFinished) {
+  const cluster = await start(onTestFinished, [{}, {}, {}]);
+  const pairs = await cluster.pairs(36);
+  const before = pairs.map(([{ pair }]) => pair);
+  const waiting = await cluster.waiting(24);
+  const hung = cluster.pages.filter(({ node }) => node === 0);
+  return { cluster, pairs, before, waiting, hung };
+}
+
 /** Each of these pages hears a word of its node now. */
 async function hearFromNodes(pages: readonly Page[]): Promise<void> {
   const asked = performance.now();
@@ -74,11 +84,7 @@ test.concurrent("kill -9 of one of three nodes with 300 visitors: no pair ends, 
 test.concurrent("SIGSTOP of a node for 15 s: who moves on is at peace, who has noticed nothing goes on, and nothing stale is done", async ({
   onTestFinished,
 }) => {
-  const cluster = await start(onTestFinished, [{}, {}, {}]);
-  const pairs = await cluster.pairs(36);
-  const before = pairs.map(([{ pair }]) => pair);
-  const waiting = await cluster.waiting(24);
-  const hung = cluster.pages.filter(({ node }) => node === 0);
+  const { cluster, pairs, before, waiting, hung } = await aboutToHang(onTestFinished);
   const moving = hung.filter((_, n) => n % 3 === 0);
   const unaware = hung.filter((page) => !moving.includes(page));
   const elsewhere = cluster.pages.filter((page) => !hung.includes(page));
@@ -135,11 +141,7 @@ test.concurrent("SIGSTOP of a node for 15 s: who moves on is at peace, who has n
 test.concurrent("a node hangs for good: pages that nobody looks at leave it while their sessions live, and no pair ends", async ({
   onTestFinished,
 }) => {
-  const cluster = await start(onTestFinished, [{}, {}, {}]);
-  const pairs = await cluster.pairs(36);
-  const before = pairs.map(([{ pair }]) => pair);
-  const waiting = await cluster.waiting(24);
-  const hung = cluster.pages.filter(({ node }) => node === 0);
+  const { cluster, pairs, before, waiting, hung } = await aboutToHang(onTestFinished);
   // Just now, so that they take as long as can be.
   await hearFromNodes(hung);
 
