@@ -19,6 +19,7 @@ import type { Beginning, CallSetup, CallState, Obstacle } from "./call-setup.ts"
 import type { Candidate } from "./call-signal.ts";
 import { isSdp, parseCallSignal } from "./call-signal.ts";
 import type { Clock } from "./clock.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import {
   ANSWERER_PATIENCE_MS,
   ATTEMPT_MS,
@@ -30,11 +31,8 @@ import {
   RESTART_MS,
 } from "./patience.ts";
 import type { Kind, Peer } from "./peer.ts";
-import { Pulse } from "./pulse.ts";
 import { Trickle } from "./trickle.ts";
 
-/** So often it is looked which way the connection takes: browsers find better ones as they go, and tell nobody. */
-const WAY_BEATS = 8;
 /** Candidates that came before the offer they belong to. */
 const MAX_EARLY_SIGNALS = 8;
 
@@ -56,15 +54,10 @@ export class Call {
   readonly #trickle: Trickle;
   /** Descriptions cost work, so a stranger gets a bounded amount of it. */
   readonly #patience: Bucket;
-  readonly #pulse: Pulse;
-  /** With how many beats more a whole picture is asked for: the next one cannot be told from what was lost. */
-  #picturesToAsk = 0;
-  readonly #favours: Bucket;
+  readonly #heartbeat: Heartbeat;
   #heardOfStranger = false;
   /** Whether the browser would not make the current connection. */
   #refused = false;
-  /** Whether it was tried to heal the current silence. */
-  #healed = false;
   #stopWatch = () => {};
   #stopTrouble = () => {};
   #stopVerdict = () => {};
@@ -80,8 +73,11 @@ export class Call {
     this.#setup = setup;
     this.#clock = setup.clock;
     this.#generation = setup.generation ?? 0;
-    this.#pulse = new Pulse(setup.clock);
-    this.#favours = new Bucket(setup.clock, 6, 0.2);
+    this.#heartbeat = new Heartbeat(setup.clock, {
+      heard: () => this.#heard(),
+      silent: (again) => this.#silent(again),
+      way: (way) => setup.events.way(way),
+    });
     this.#patience = new Bucket(setup.clock, 8, 0.5);
     this.#trickle = new Trickle(setup.clock, (candidates) =>
       setup.events.signal({ candidates, generation: this.#generation }),
@@ -249,12 +245,13 @@ export class Call {
     }
     this.#refused = false;
     this.#peer = peer;
+    this.#heartbeat.attach(peer);
     const { events } = this.#setup;
     peer.listen({
       candidates: (candidates) => this.#trickle.add(candidates),
       state: (state) => this.#moved(state),
       stream: (stream) => events.stream(stream),
-      beat: (asked) => this.#heard(asked),
+      beat: (asked) => this.#heartbeat.hear(asked),
     });
     events.channel(peer.channel);
     return peer;
@@ -263,8 +260,7 @@ export class Call {
   #closePeer(): void {
     const peer = this.#peer;
     this.#peer = null;
-    this.#healed = false;
-    this.#pulse.reset();
+    this.#heartbeat.detach();
     this.#trickle.clear();
     peer?.retire(this.#clock);
   }
@@ -276,10 +272,9 @@ export class Call {
       this.#stopWatch();
       this.#stopVerdict();
       if (this.#granting === "ice") this.#stopGranting(); // both noticed, and one restart has healed both
-      // Browsers ask too, but only every three seconds, and all they asked so far was lost.
-      if (this.#state === "interrupted") this.#picturesToAsk = 3;
+      const missed = this.#state === "interrupted";
       this.#enter("connected");
-      this.#pulse.start((count) => this.#beat(count));
+      this.#heartbeat.start(missed);
     } else if (state === "disconnected" || state === "failed") {
       const patience = state === "failed" ? FAILED_MS : DISCONNECTED_MS;
       this.#stopTrouble = this.#clock.after(patience, () => this.#troubled());
@@ -293,48 +288,16 @@ export class Call {
     return this.#clock.now() - this.#restartedAt < RESTART_MS;
   }
 
-  get #alive(): boolean {
-    return this.#peer?.state === "connected" && this.#pulse.alive;
-  }
-
-  #heard(asked: boolean): void {
-    if (asked && this.#favours.take()) this.#peer?.sendWholePicture();
-    this.#pulse.heard();
-    this.#healed = false;
+  #heard(): void {
     // An ICE restart need not show: the browser may have called it connected all the time.
-    if (this.#state === "interrupted" && this.#alive) this.#moved("connected");
+    if (this.#state === "interrupted" && this.#heartbeat.alive) this.#moved("connected");
   }
 
-  #beat(count: number): void {
-    this.#peer?.beat(this.#picturesToAsk > 0);
-    if (this.#picturesToAsk > 0) this.#picturesToAsk -= 1;
-    if (this.#state !== "connected") return;
-    if (!this.#pulse.alive) return this.#silent();
-    // After an ICE restart browsers stay with the old way for seconds, so nothing is concluded early.
-    if (this.#pulse.late && !this.#healed) void this.#listenCloser();
-    if (count % WAY_BEATS === 0) void this.#tellWay();
-  }
-
-  #silent(): void {
+  #silent(again: boolean): void {
     this.#interrupt();
     // The gentle way once: the browser may say that it has helped, and still nothing comes.
-    if (this.#healed) this.#anew();
+    if (again) this.#anew();
     else this.#heal();
-    this.#healed = true;
-  }
-
-  async #listenCloser(): Promise<void> {
-    const peer = this.#peer;
-    const bytes = await peer?.received().catch(() => null);
-    if (typeof bytes !== "number" || this.#peer !== peer) return;
-    this.#pulse.received(bytes);
-    if (this.#state === "connected" && !this.#healed && !this.#pulse.alive) this.#silent();
-  }
-
-  async #tellWay(): Promise<void> {
-    const peer = this.#peer;
-    const way = await peer?.way().catch(() => null);
-    if (way && this.#peer === peer) this.#setup.events.way(way);
   }
 
   #troubled(): void {
@@ -360,13 +323,14 @@ export class Call {
   }
 
   #stuck(): void {
-    if (this.#alive) return this.#moved("connected");
+    if (this.#heartbeat.alive) return this.#moved("connected");
     this.#interrupt();
     if (this.#clock.now() - this.#troubledAt < GIVE_UP_MS) this.#anew();
   }
 
   #interrupt(): void {
     if (this.#state !== "connected") return;
+    this.#heartbeat.mend();
     this.#enter("interrupted");
     this.#awaitVerdict();
   }
