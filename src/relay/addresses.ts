@@ -2,7 +2,7 @@
 import { createSocket } from "node:dgram";
 import { lookup } from "node:dns/promises";
 import { isIP, isIPv4 } from "node:net";
-import type { NetworkInterfaceInfo } from "node:os";
+import { networkInterfaces, type NetworkInterfaceInfo } from "node:os";
 import { Failure } from "../failure.ts";
 import { isLoopbackHost } from "../loopback.ts";
 import { isLoopbackAddress, isOutward, isPublic } from "./ranges.ts";
@@ -110,6 +110,11 @@ const ownAddresses = ({ interfaces }: Machine): string[] =>
 export const isLost = ({ relay }: RelayAddresses, now: RelayAddresses): boolean =>
   relay.some((address) => !now.relay.includes(address) && !now.own.includes(address));
 
+export const thisMachine = async (): Promise<Machine> => ({
+  interfaces: await bindable(networkInterfaces()),
+  outward: await outwardAddresses(),
+});
+
 /**
  * The interfaces with those of their addresses that can be listened on. One of IPv6 cannot in its first second or two, as
  * at the start of a machine, while the system asks whether somebody has it already; and never if so.
@@ -163,7 +168,7 @@ export async function addressesOf(host: string): Promise<string[]> {
 }
 
 /** By which addresses this machine leads elsewhere. Nothing is sent: a connected UDP socket only has its route chosen. */
-export async function outwardAddresses(): Promise<string[]> {
+async function outwardAddresses(): Promise<string[]> {
   const found = await Promise.all([
     sourceTowards("udp4", "198.51.100.1"),
     sourceTowards("udp6", "2001:db8::1"),

@@ -1,9 +1,7 @@
 /** The relay of one appliance: coturn, started, watched, restarted and stopped like the embedded Redis. */
-import { randomBytes, randomInt } from "node:crypto";
-import { createSocket } from "node:dgram";
+import { randomBytes } from "node:crypto";
 import { readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
-import { networkInterfaces } from "node:os";
+import { connect } from "node:net";
 import { dirname, join } from "node:path";
 import { realClock, type Clock } from "../clock.ts";
 import type { Config } from "../config/options.ts";
@@ -15,19 +13,18 @@ import {
   type ProgramState,
   type RunningProgram,
 } from "../embedded/program.ts";
-import { Failure } from "../failure.ts";
 import {
   addressesOf,
-  bindable,
   isLost,
   listenHost,
   type Machine,
-  outwardAddresses,
   relayAddresses,
   type RelayAddresses,
   signatureOf,
+  thisMachine,
 } from "./addresses.ts";
 import { countAllocations } from "./allocations.ts";
+import { choosePort } from "./choose-port.ts";
 import { coturnConfig } from "./coturn-config.ts";
 import type { RelayCounts } from "./counts.ts";
 import { relaySecretOf } from "./credentials.ts";
@@ -254,11 +251,6 @@ function removeOldFiles(directory: string): void {
   }
 }
 
-const thisMachine = async (): Promise<Machine> => ({
-  interfaces: await bindable(networkInterfaces()),
-  outward: await outwardAddresses(),
-});
-
 /** It says whom it refused to relay to, and that may be a visitor. */
 const withoutAddresses = (line: string): string =>
   line.replace(
@@ -285,74 +277,5 @@ export function answersStun(proxyPort: number): Promise<boolean> {
     socket.once("error", () => done(false));
     socket.once("close", () => done(false));
     socket.setTimeout(ANSWER_MS, () => done(false));
-  });
-}
-
-const ATTEMPTS = 20;
-/**
- * Below the ports that the system gives to whoever asks for any: one of those may be somebody's connection by the time
- * that coturn listens, which it then tries for a minute.
- */
-const FIRST_PORT = 10_000;
-const LAST_PORT = 32_767;
-
-/** A port that is free for UDP and TCP on every address. coturn itself would go on without it. */
-async function choosePort(addresses: readonly string[], wanted: number): Promise<number> {
-  for (let attempt = 1; ; attempt += 1) {
-    const port = wanted === 0 ? randomInt(FIRST_PORT, LAST_PORT + 1) : wanted;
-    try {
-      for (const address of addresses) {
-        await bindTcp(address, port);
-        await bindUdp(address, port);
-      }
-      return port;
-    } catch (error) {
-      if (wanted === 0 && attempt < ATTEMPTS) continue;
-      throw explained(error as NodeJS.ErrnoException, port);
-    }
-  }
-}
-
-function explained(error: NodeJS.ErrnoException & { address?: string }, port: number): Failure {
-  const cause = { cause: error };
-  switch (error.code) {
-    case "EADDRINUSE":
-      return new Failure(
-        `Port ${port} for the relay is in use already. Stop what uses it, choose another with --turn-port, or do ` +
-          "without the relay: --turn-enabled false.",
-        1,
-        cause,
-      );
-    case "EACCES":
-      return new Failure(
-        `Port ${port} for the relay needs rights that this user does not have. Choose one above 1023 with --turn-port.`,
-        1,
-        cause,
-      );
-    case "EADDRNOTAVAIL":
-      return new Failure(
-        `The relay cannot listen on ${error.address ?? "its address"}: it is no address of this machine. Choose ` +
-          "another with --turn-host.",
-        1,
-        cause,
-      );
-    default:
-      return new Failure(`The relay cannot listen on port ${port}: ${error.message}`, 1, cause);
-  }
-}
-
-function bindTcp(host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen({ host, port, ipv6Only: true }, () => server.close(() => resolve()));
-  });
-}
-
-function bindUdp(host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const socket = createSocket({ type: host.includes(":") ? "udp6" : "udp4", ipv6Only: host.includes(":") });
-    socket.once("error", reject);
-    socket.bind(port, host, () => socket.close(() => resolve()));
   });
 }

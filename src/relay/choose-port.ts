@@ -1,0 +1,77 @@
+/** The port that the relay listens on, tried before coturn is started. */
+import { randomInt } from "node:crypto";
+import { createSocket } from "node:dgram";
+import { createServer } from "node:net";
+import { Failure } from "../failure.ts";
+
+const ATTEMPTS = 20;
+/**
+ * Below the ports that the system gives to whoever asks for any: one of those may be somebody's connection by the time
+ * that coturn listens, which it then tries for a minute.
+ */
+const FIRST_PORT = 10_000;
+const LAST_PORT = 32_767;
+
+/**
+ * A port that is free for UDP and TCP on every address: `wanted`, or any where that is 0.
+ * @throws Failure, one line for the operator. coturn itself would go on without it.
+ */
+export async function choosePort(addresses: readonly string[], wanted: number): Promise<number> {
+  for (let attempt = 1; ; attempt += 1) {
+    const port = wanted === 0 ? randomInt(FIRST_PORT, LAST_PORT + 1) : wanted;
+    try {
+      for (const address of addresses) {
+        await bindTcp(address, port);
+        await bindUdp(address, port);
+      }
+      return port;
+    } catch (error) {
+      if (wanted === 0 && attempt < ATTEMPTS) continue;
+      throw explained(error as NodeJS.ErrnoException, port);
+    }
+  }
+}
+
+function explained(error: NodeJS.ErrnoException & { address?: string }, port: number): Failure {
+  const cause = { cause: error };
+  switch (error.code) {
+    case "EADDRINUSE":
+      return new Failure(
+        `Port ${port} for the relay is in use already. Stop what uses it, choose another with --turn-port, or do ` +
+          "without the relay: --turn-enabled false.",
+        1,
+        cause,
+      );
+    case "EACCES":
+      return new Failure(
+        `Port ${port} for the relay needs rights that this user does not have. Choose one above 1023 with --turn-port.`,
+        1,
+        cause,
+      );
+    case "EADDRNOTAVAIL":
+      return new Failure(
+        `The relay cannot listen on ${error.address ?? "its address"}: it is no address of this machine. Choose ` +
+          "another with --turn-host.",
+        1,
+        cause,
+      );
+    default:
+      return new Failure(`The relay cannot listen on port ${port}: ${error.message}`, 1, cause);
+  }
+}
+
+function bindTcp(host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen({ host, port, ipv6Only: true }, () => server.close(() => resolve()));
+  });
+}
+
+function bindUdp(host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = createSocket({ type: host.includes(":") ? "udp6" : "udp4", ipv6Only: host.includes(":") });
+    socket.once("error", reject);
+    socket.bind(port, host, () => socket.close(() => resolve()));
+  });
+}
