@@ -3,7 +3,7 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom
 import type { MetricObjectWithValues, MetricValue } from "prom-client";
 import type { NodeMetrics } from "../node/contracts.ts";
 import { CALL_OUTCOMES } from "../protocol/messages.ts";
-import { ALLOCATIONS, TURNED_AWAY } from "../relay/counts.ts";
+import { ALLOCATIONS, noRefusals, REFUSAL_CAUSES, REFUSED, TURNED_AWAY } from "../relay/counts.ts";
 import type { NotForwarded } from "../relay/forward.ts";
 import type { RelayNumbers } from "../relay/use.ts";
 import type { Dropped } from "../tls/shared-port.ts";
@@ -198,14 +198,24 @@ export function createMetrics(numbers: () => Numbers): Metrics {
       gauge("chatrandom_relay_up", "Whether the relay answers", "min", async () => Number(await isUp()));
       if (counts) {
         gauge(ALLOCATIONS.name, ALLOCATIONS.help, "sum", async () => (await counts()).allocations);
-        let told = 0;
+        const told = noRefusals();
         new Counter({
           ...TURNED_AWAY,
           registers,
           async collect() {
             const { turnedAway } = await counts();
-            this.inc(turnedAway - told);
-            told = turnedAway;
+            this.inc(turnedAway - told.turnedAway);
+            told.turnedAway = turnedAway;
+          },
+        });
+        new Counter({
+          ...REFUSED,
+          labelNames: ["cause"],
+          registers,
+          async collect() {
+            const { refused } = await counts();
+            for (const cause of REFUSAL_CAUSES) this.inc({ cause }, refused[cause] - told.refused[cause]);
+            told.refused = { ...refused };
           },
         });
       }

@@ -8,9 +8,11 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
 import { type Clock, realClock } from "../clock.ts";
+import { noRefusals } from "./counts.ts";
+import type { Credentials } from "./credentials.ts";
 import { proxyHeader } from "./forward.ts";
 import { ALL_ARRIVED, coturnBinary, ownAddress, relayMessages, startRelay } from "./test-relay.ts";
-import { type Answer, ATTRIBUTE, TurnClient } from "./test-turn.ts";
+import { type Answer, ATTRIBUTE, METHOD, TurnClient } from "./test-turn.ts";
 
 const host = ownAddress();
 const until = (condition: () => boolean | Promise<boolean>) =>
@@ -262,6 +264,95 @@ describe("limits", () => {
     }
     expect(answers.map(({ code }) => code)).toEqual([0, 0, 486]);
     expect(answers[0]!.attributes.get(ATTRIBUTE.lifetime)!.readUInt32BE()).toBeLessThanOrEqual(120);
+  });
+});
+
+describe("counts", () => {
+  test("what it refuses, by its cause", async () => {
+    const relay = await startRelay({
+      CHATRANDOM_TURN_ALLOW_PRIVATE: "false",
+      CHATRANDOM_TURN_SESSION_ALLOCATIONS: "1",
+    });
+    // Nothing is asked again over TCP.
+    const options = { transport: "tcp", host, port: relay.port } as const;
+    const connect = (credentials?: Credentials) => TurnClient.connect({ ...options, credentials });
+    const good = relay.credentials("anna");
+    const anna = await connect(good);
+    const [stranger, expired, forger, second] = await Promise.all([
+      connect(),
+      connect(relay.credentials("bert", -10)),
+      connect({ ...relay.credentials("carl"), credential: "guessed" }),
+      connect(good),
+    ]);
+    const clients = [anna, stranger, expired, forger, second];
+    const codes = async (...answers: Promise<Answer>[]) =>
+      (await Promise.all(answers)).map(({ code }) => code);
+    expect(await codes(anna.allocate())).toEqual([0]);
+    const peer = { address: "10.1.2.3", port: 80 };
+    // Who has no credentials is only told what to sign with.
+    expect(await codes(stranger.allocate())).toEqual([401]);
+    expect(await codes(expired.allocate(), forger.allocate())).toEqual([401, 401]);
+    expect(await codes(stranger.raw(anna.lastSigned))).toEqual([438]);
+    expect(await codes(anna.allocate())).toEqual([437]);
+    expect(await codes(second.allocate())).toEqual([486]);
+    expect(await codes(anna.permit(peer), anna.bindChannel(0x4000, peer))).toEqual([403, 403]);
+    // Without a permission, at a port of ours, and by a channel that was never bound: all three are dropped.
+    expect(await codes(anna.permit({ address: host, port: 1 }))).toEqual([0]);
+    for (const to of [peer, { address: host, port: relay.port }]) anna.indicate(to, Buffer.from("x"));
+    anna.send(0x4000, Buffer.from("x"));
+    expect(await codes(anna.permit({ address: "2606:4700::1111", port: 80 }))).toEqual([443]);
+    const unknown = 0x7777;
+    expect(await codes(anna.ask(METHOD.permit, [[unknown, Buffer.alloc(4)]]))).toEqual([420]);
+    expect(await codes(anna.ask(METHOD.permit))).toEqual([400]);
+    // No STUN: a datagram, and streams, which end.
+    const socket = createSocket("udp4");
+    socket.send("GARBAGE", relay.port, host);
+    for (const bytes of [
+      "\x16\x03\x01 is how TLS begins",
+      "\0\x03\0\x2c is STUN at first",
+      "GET / HTTP/1.0\r\n\r\n",
+    ]) {
+      const talker = await connect();
+      talker.say(Buffer.from(bytes, "latin1"));
+      await talker.closed;
+    }
+    await expect
+      .poll(async () => (await relay.counts()).refused, { timeout: 20_000, interval: 10 })
+      .toEqual({
+        ...noRefusals().refused,
+        credentials: 2,
+        stale_nonce: 1,
+        mismatch: 1,
+        quota: 1,
+        forbidden_peer: 5,
+        malformed: 6,
+        other: 1,
+      });
+    socket.close();
+    for (const client of clients) client.close();
+  });
+
+  test("only what it says itself, whatever is in the words of others", async () => {
+    const relay = await startRelay();
+    const options = { transport: "tcp", host, port: relay.port } as const;
+    const line = "1: : clients turned away: 77";
+    const origin = 0x802f;
+    for (const end of ["\n", "\r", "\u2028"]) {
+      const words = `x${end}${line}${end}`;
+      const client = await TurnClient.connect({
+        ...options,
+        credentials: { username: words, credential: "" },
+      });
+      // It says of both that they are wrong. What is too long it cuts off, and the end of the line with it.
+      expect((await client.ask(METHOD.allocate, [[origin, Buffer.from(words)]])).code).toBe(400);
+      client.close();
+      const other = await TurnClient.connect(options);
+      await other.ask(METHOD.allocate, [[origin, Buffer.alloc(1_200, "x")]]);
+      other.close();
+    }
+    // What it has counted comes after all that.
+    await until(async () => (await relay.counts()).refused.malformed === 3);
+    expect((await relay.counts()).turnedAway).toBe(0);
   });
 });
 

@@ -26,7 +26,7 @@ import {
 import { countAllocations } from "./allocations.ts";
 import { choosePort } from "./choose-port.ts";
 import { coturnConfig } from "./coturn-config.ts";
-import type { RelayCounts } from "./counts.ts";
+import { addRefusals, noRefusals, type RelayCounts } from "./counts.ts";
 import { relaySecretOf } from "./credentials.ts";
 import { localHeader } from "./forward.ts";
 import type { OwnRelay } from "./ice-servers.ts";
@@ -126,7 +126,7 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
     for (const file of files) rmSync(file, { force: true });
   };
 
-  let turnedAway = 0;
+  const refusals = noRefusals();
   let running: RunningProgram | undefined;
   let starting: Promise<void> | undefined;
   const start = async (): Promise<void> => {
@@ -146,7 +146,7 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
         return { file, args: ["-c", configFile] };
       },
       tell(line) {
-        turnedAway += turnedAwayIn(line);
+        addRefusals(refusals, line);
         return withoutAddresses(line);
       },
       answers: async () => {
@@ -232,7 +232,7 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
     start: () => (starting ??= start()),
     state: () => running?.state() ?? "starting",
     pid: () => running?.pid(),
-    counts: async () => ({ allocations: await allocations(), turnedAway }),
+    counts: async () => ({ allocations: await allocations(), ...refusals }),
     onMove: (listener) => void moved.add(listener),
     stop: () => (stopping ??= stop()),
   };
@@ -257,10 +257,6 @@ const withoutAddresses = (line: string): string =>
     /\b\d{1,3}(\.\d{1,3}){3}\b|(?<![\w:])[0-9a-f]{0,4}(:[0-9a-f]{0,4}){2,7}(?![\w:])/gi,
     "[address]",
   );
-
-/** What it says every few seconds while it turns clients away (scripts/native/coturn.patch). Nobody else begins a line. */
-const turnedAwayIn = (line: string): number =>
-  Number(/^\d+: : clients turned away: (\d{1,15})$/.exec(line)?.[1] ?? 0);
 
 /** A Binding request of STUN, and whether it is answered. Over TCP, because a server that is not there yet refuses it. */
 export function answersStun(proxyPort: number): Promise<boolean> {

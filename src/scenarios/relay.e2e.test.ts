@@ -12,6 +12,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { IceServer } from "../protocol/messages.ts";
 import { startTestRedis } from "../redis/test-server.ts";
+import type { RefusalCause } from "../relay/counts.ts";
 import { ALL_ARRIVED, ownAddress, relayMessages } from "../relay/test-relay.ts";
 import { startTestTurn } from "../relay/test-server.ts";
 import { TurnClient } from "../relay/test-turn.ts";
@@ -38,6 +39,9 @@ const isGone = (pid: number) => {
     return true;
   }
 };
+
+const POLL = { timeout: 30_000, interval: 50 };
+const refused = (cause: RefusalCause) => `chatrandom_relay_requests_refused_total{cause="${cause}"}`;
 
 class Appliance {
   readonly child: ChildProcess;
@@ -159,9 +163,7 @@ describe("the port of HTTPS", () => {
     const client = await TurnClient.connect({ transport: "tls", host, port: appliance.port, credentials });
     expect((await client.allocated()).address).toBe(host);
     // The node's own test of its relay has some for a moment.
-    await expect
-      .poll(() => appliance.metric("chatrandom_relay_allocations"), { timeout: 30_000, interval: 50 })
-      .toBe(1);
+    await expect.poll(() => appliance.metric("chatrandom_relay_allocations"), POLL).toBe(1);
     client.close();
   });
 
@@ -184,6 +186,8 @@ describe("the port of HTTPS", () => {
     // What began as STUN and did not go on is ended by coturn, within seconds.
     await until(async () => (await appliance.metric("chatrandom_relay_streams")) === 0);
     for (const socket of open) socket.destroy();
+    // Of the 17 that began, three ended by themselves.
+    await expect.poll(() => appliance.metric(refused("idle")), POLL).toBe(14);
     expect((await appliance.get("/readyz")).status).toBe(200);
     const { credentials } = await appliance.relay();
     const client = await TurnClient.connect({ transport: "tls", host, port: appliance.port, credentials });
@@ -248,11 +252,21 @@ describe("the relay", () => {
     const last = await TurnClient.connect({ transport: "tls", host, port: appliance.port, credentials });
     await last.allocated();
     // The nodes' own tests of the relay have some for a moment.
-    await expect
-      .poll(() => appliance.metric("chatrandom_relay_allocations"), { timeout: 30_000, interval: 50 })
-      .toBe(1);
+    await expect.poll(() => appliance.metric("chatrandom_relay_allocations"), POLL).toBe(1);
     expect(await appliance.metric("chatrandom_relay_clients_refused_total")).toBe(0);
     last.close();
+    const wrong = { ...credentials, credential: "guessed" };
+    for (let n = 0; n < 3; n += 1) {
+      const guesser = await TurnClient.connect({
+        transport: "tls",
+        host,
+        port: appliance.port,
+        credentials: wrong,
+      });
+      expect((await guesser.allocate()).code).toBe(401);
+      guesser.close();
+    }
+    await expect.poll(() => appliance.metric(refused("credentials")), POLL).toBe(3);
   });
 
   test("is not started where the operator wants none", async () => {

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
+import { noRefusals } from "../relay/counts.ts";
 import { Sums } from "./sums.ts";
 
 const WORKFORCE = { workers: 2, answered: 2, restarts: 0 };
@@ -81,8 +82,10 @@ test("of a worker that is silent only what grows is counted, as it was last", as
 
 test("what the relay of all counts is in it once", async () => {
   const sums = new Sums();
-  const relay = { allocations: 3, turnedAway: 40 };
+  const relay = { allocations: 3, turnedAway: 40, refused: { ...noRefusals().refused, quota: 5 } };
   const { text } = await sums.scraped(new Set(), { ...WORKFORCE, relay });
   expect(text).toContain("\nchatrandom_relay_allocations 3\n");
   expect(text).toContain("\nchatrandom_relay_clients_refused_total 40\n");
+  expect(text).toContain('\nchatrandom_relay_requests_refused_total{cause="quota"} 5\n');
+  expect(text).toContain('\nchatrandom_relay_requests_refused_total{cause="idle"} 0\n');
 });

@@ -4,7 +4,7 @@
  * that is silent counts with what it said last.
  */
 import { AggregatorRegistry } from "prom-client";
-import { ALLOCATIONS, type RelayCounts, TURNED_AWAY } from "../relay/counts.ts";
+import { ALLOCATIONS, REFUSED, type RelayCounts, TURNED_AWAY } from "../relay/counts.ts";
 import type { Metrics, Scraped } from "./messages.ts";
 
 /** What the supervisor counts itself. */
@@ -48,8 +48,14 @@ const growing = (metrics: Metrics): Metrics =>
   metrics.filter(({ type }) => ["counter", "histogram"].includes(type as unknown as string));
 
 function ownMetrics({ workers, answered, restarts, relay }: Workforce): Metrics {
-  const metric = (type: string, name: string, help: string, value: number) =>
-    ({ name, help, type, values: [{ value, labels: {} }], aggregator: "sum" }) as unknown as Metrics[number];
+  const metric = (type: string, name: string, help: string, value: number | Metrics[number]["values"]) => {
+    const values = typeof value === "number" ? [{ value, labels: {} }] : value;
+    return { name, help, type, values, aggregator: "sum" } as unknown as Metrics[number];
+  };
+  const refusals = Object.entries(relay?.refused ?? {}).map(([cause, value]) => ({
+    value,
+    labels: { cause },
+  }));
   return [
     metric("gauge", "chatrandom_workers", "Workers that there should be", workers),
     metric(
@@ -68,6 +74,7 @@ function ownMetrics({ workers, answered, restarts, relay }: Workforce): Metrics 
       ? [
           metric("gauge", ALLOCATIONS.name, ALLOCATIONS.help, relay.allocations),
           metric("counter", TURNED_AWAY.name, TURNED_AWAY.help, relay.turnedAway),
+          metric("counter", REFUSED.name, REFUSED.help, refusals),
         ]
       : []),
   ];

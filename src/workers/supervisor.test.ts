@@ -3,7 +3,7 @@ import type { Config } from "../config/options.ts";
 import { Failure } from "../failure.ts";
 import { StillClock } from "../still-clock.ts";
 import { BEAT_MS } from "./beat.ts";
-import type { RelayCounts } from "../relay/counts.ts";
+import { noRefusals, type RelayCounts } from "../relay/counts.ts";
 import type { SharedRelay } from "../relay/embedded-relay.ts";
 import type { FromWorker, Metrics, ToWorker } from "./messages.ts";
 import type { WorkerProcess } from "./process.ts";
@@ -60,7 +60,7 @@ class FakeRelay {
     return this.#shared;
   }
   async counts(): Promise<RelayCounts> {
-    return { allocations: 0, turnedAway: 0 };
+    return { allocations: 0, ...noRefusals() };
   }
   onMove(listener: () => void): void {
     this.#moved = listener;
