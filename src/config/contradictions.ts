@@ -8,7 +8,7 @@ export interface Contradiction {
   problem: string;
 }
 
-export function* contradictions({ ice, tls, domain, https, turn }: Config): Generator<Contradiction> {
+export function* contradictions({ ice, tls, domain, https, acme, turn }: Config): Generator<Contradiction> {
   if (tls === "acme" && domain === "") {
     yield { key: "tls", problem: 'is "acme", so domain must say which name the certificate is for' };
   }
@@ -18,6 +18,11 @@ export function* contradictions({ ice, tls, domain, https, turn }: Config): Gene
     yield { key: "https.certificate", problem: "is given, so https.key must be given too" };
   } else if (https.key !== "" && https.certificate === "") {
     yield { key: "https.key", problem: "is given, so https.certificate must be given too" };
+  }
+  if (acme.eab_key_id !== "" && acme.eab_key === "") {
+    yield { key: "acme.eab_key_id", problem: "is given, so acme.eab_key must be given too" };
+  } else if (acme.eab_key !== "" && acme.eab_key_id === "") {
+    yield { key: "acme.eab_key", problem: "is given, so acme.eab_key_id must be given too" };
   }
   const isTurn = (url: string): boolean => url.startsWith("turn");
   const relays = ice.urls.some(isTurn);

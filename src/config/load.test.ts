@@ -64,6 +64,8 @@ function anyValue(type: Type<unknown>): fc.Arbitrary<unknown> {
       return fc
         .string({ unit: "grapheme", minLength: 1, maxLength: 30 })
         .filter((text) => type.parse(text) === text);
+    case "base64":
+      return fc.base64String({ minLength: 4 });
     case "path":
       return name.map((name) => `/${name}/with space/"quote"/ü`);
     case "host":
@@ -295,6 +297,12 @@ describe("what is wrong", () => {
     ]);
     expect(problems('https.key = "a.pem"')).toEqual([
       "config.toml:1: https.key is given, so https.certificate must be given too",
+    ]);
+    expect(problems('acme.eab_key_id = "a"')).toEqual([
+      "config.toml:1: acme.eab_key_id is given, so acme.eab_key must be given too",
+    ]);
+    expect(problems('acme.eab_key = "s3cret"')).toEqual([
+      "config.toml:1: acme.eab_key is given, so acme.eab_key_id must be given too",
     ]);
   });
 

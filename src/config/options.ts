@@ -6,6 +6,7 @@ import { join, resolve } from "node:path";
 import { type Env, HOUR, MINUTE, option, type Option, SECOND } from "./option.ts";
 import { turnOptions } from "./turn-options.ts";
 import {
+  base64,
   choice,
   decimal,
   domainName,
@@ -167,6 +168,19 @@ export const options = {
     doc:
       "The authority, by the address of its ACME directory. A private one's own certificate is trusted when the " +
       "variable NODE_EXTRA_CA_CERTS names its file.",
+  }),
+  "acme.eab_key_id": option({
+    type: text(512),
+    default: "",
+    doc:
+      "For an authority that gives certificates only to its customers, such as ZeroSSL or Google Trust Services: the name " +
+      "of the key that it gave you for external account binding.",
+  }),
+  "acme.eab_key": option({
+    type: optional(base64),
+    default: "",
+    secret: true,
+    doc: "The key that acme.eab_key_id names. It is used once, to register the account.",
   }),
   "acme.challenge": option({
     type: choice("auto", "http-01", "tls-alpn-01"),

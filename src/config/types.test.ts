@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import {
   address,
+  base64,
   boolean,
   choice,
   decimal,
@@ -158,6 +159,18 @@ test.each([
 test.each(["", "me", "me@", "@example.org", "a b@example.org", "a@b@c", "a@b\n"])(
   "%j is no e-mail address",
   (text) => expect(email.parse(text)).toBeUndefined(),
+);
+
+test.each([
+  ["zWNDZM6eQG-_", true],
+  ["zWNDZM6eQG+/", true],
+  ["zWNDZM6eQA==", true],
+  ["", false],
+  ["zWND ZM6e", false],
+  ["zWND=ZM6", false],
+  ["a".repeat(1025), false],
+])("%j is a key in base64: %s", (text, allowed) =>
+  expect(base64.parse(text)).toBe(allowed ? text : undefined),
 );
 
 test.each([

@@ -115,6 +115,14 @@ export const domainName: Type<string> = textual({
   format: (value) => value,
 });
 
+/** A key as others hand it out. */
+export const base64: Type<string> = textual({
+  placeholder: "base64",
+  allowed: "at most 1024 characters of base64url or base64",
+  parse: (text) => (text.length <= 1024 && /^[\w+/-]+={0,2}$/.test(text) ? text : undefined),
+  format: (value) => value,
+});
+
 export const email: Type<string> = textual({
   placeholder: "address",
   allowed: 'an e-mail address, such as "me@example.org"',

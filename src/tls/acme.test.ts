@@ -4,7 +4,7 @@ import type { Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { realClock } from "../clock.ts";
 import { clientOf } from "../http/client.ts";
 import { startHttp } from "../http/server.ts";
@@ -146,4 +146,49 @@ test("an authority that is not there, or is none, is told in one line", async ()
   );
   const wrong = pebble.directory.replace("/dir", "/nothing");
   await expect(order("http-01", { directory: wrong })).rejects.toThrow(/404/);
+});
+
+describe("an authority that wants accounts bound to its customers", () => {
+  const key = Buffer.from("the key that the authority gave out, as long as it likes").toString("base64url");
+  let strict: Pebble;
+  beforeAll(async () => {
+    strict = await startPebble({ bindingKeys: { "key-1": key } });
+  });
+  afterAll(() => strict.stop());
+
+  const bound = (binding?: { keyId: string; key: string }) =>
+    order("http-01", { directory: strict.directory, binding });
+
+  test("makes one for who has its key", async () => {
+    await serve(strict.httpPort);
+    expect(isFor(await bound({ keyId: "key-1", key }), domain)).toBe(true);
+    // The account is there now, so nothing has to be shown any more.
+    expect(isFor(await bound(), domain)).toBe(true);
+  });
+
+  test("takes the key also in plain base64", async () => {
+    await serve(strict.httpPort);
+    const plain = Buffer.from(key, "base64url").toString("base64");
+    expect(isFor(await bound({ keyId: "key-1", key: plain }), domain)).toBe(true);
+  });
+
+  test("makes none without: which options to set is told", async () => {
+    await expect(bound()).rejects.toThrow(/set acme\.eab_key_id and acme\.eab_key to what it gave you/);
+    expect(await store.account()).toBeUndefined();
+  });
+
+  test.each([
+    ["a wrong key", "key-1", Buffer.alloc(32, "wrong").toString("base64url")],
+    ["an unknown name", "key-2", key],
+  ])(
+    "makes none for %s: the authority's words are told and which options to look at, not the key",
+    async (_, keyId, key) => {
+      const error = await bound({ keyId, key }).catch((error: Error) => error.message);
+      expect(error).toMatch(
+        /^the authority makes no account: .+\. Are acme\.eab_key_id and acme\.eab_key those that it gave you\?$/,
+      );
+      expect(error).not.toContain(key);
+      expect(await store.account()).toBeUndefined();
+    },
+  );
 });

@@ -12,6 +12,8 @@ export interface Order {
   readonly directory: string;
   /** "" for none. */
   readonly email: string;
+  /** Binds the account to one that the operator has with the authority, where the authority wants that. */
+  readonly binding?: { readonly keyId: string; readonly key: string };
   readonly check: CheckType;
   readonly store: CertificateStore;
   /** How long to wait before asking for the first time again how it goes, in ms; later it is longer. */
@@ -24,13 +26,14 @@ const REQUEST_TIMEOUT_MS = 30_000;
 
 /** Registers an account if there is none yet. Rejects with what the authority says, in one line. */
 export async function obtain(order: Order): Promise<Certificate> {
-  const { domain, directory, email, check, store, patience = 500 } = order;
+  const { domain, directory, email, binding, check, store, patience = 500 } = order;
   const acme = await library();
   const connect = (accountKey: string, accountUrl?: string): Client =>
     new acme.Client({
       directoryUrl: directory,
       accountKey,
       accountUrl,
+      externalAccountBinding: binding && { kid: binding.keyId, hmacKey: binding.key },
       backoffMin: patience,
       backoffMax: 20 * patience,
       backoffAttempts: 15,
@@ -39,7 +42,15 @@ export async function obtain(order: Order): Promise<Certificate> {
     const key = String(await acme.crypto.createPrivateEcdsaKey("P-256"));
     const client = connect(key);
     const contact = email === "" ? {} : { contact: [`mailto:${email}`] };
-    await client.createAccount({ termsOfServiceAgreed: true, ...contact });
+    // Reads the directory: what goes wrong there has nothing to do with the account.
+    await client.getTermsOfServiceUrl();
+    try {
+      await client.createAccount({ termsOfServiceAgreed: true, ...contact });
+    } catch (cause) {
+      if (binding === undefined) throw cause;
+      const ask = "Are acme.eab_key_id and acme.eab_key those that it gave you?";
+      throw new Error(`the authority makes no account: ${(cause as Error).message}. ${ask}`, { cause });
+    }
     const account = { key, url: client.getAccountUrl() };
     await store.saveAccount(account);
     return account;
@@ -71,8 +82,21 @@ export async function obtain(order: Order): Promise<Certificate> {
   }
 }
 
+/** An answer of the authority that is more to us than the words in it. */
+class Refusal extends Error {}
 /** The authority has forgotten the account: a private one that was set up anew, most likely. */
-class UnknownAccount extends Error {}
+class UnknownAccount extends Refusal {}
+
+function throwRefusal(problem: string): void {
+  const is = (type: string): boolean => problem.includes(`urn:ietf:params:acme:error:${type}`);
+  if (is("accountDoesNotExist")) throw new UnknownAccount("the authority does not know the account");
+  if (is("externalAccountRequired")) {
+    throw new Refusal(
+      "the authority gives certificates only to its customers: " +
+        "set acme.eab_key_id and acme.eab_key to what it gave you for external account binding",
+    );
+  }
+}
 
 /** The certificate that answers a check by TLS-ALPN-01 (RFC 8737), and its key. */
 export async function checkCertificate(
@@ -116,12 +140,10 @@ const ask: Ask = async (config) => {
     });
     const { status, statusText, headers } = response;
     const data = await response.text();
-    if (status >= 400 && data.includes("urn:ietf:params:acme:error:accountDoesNotExist")) {
-      throw new UnknownAccount("the authority does not know the account");
-    }
+    if (status >= 400) throwRefusal(data);
     return { status, statusText, headers: Object.fromEntries(headers), data, config };
   } catch (error) {
-    if (error instanceof UnknownAccount) throw error;
+    if (error instanceof Refusal) throw error;
     const { name, cause } = error as Error & { cause?: NodeJS.ErrnoException };
     const reason =
       name === "TimeoutError" ? "it does not answer" : (cause?.code ?? cause?.message ?? String(error));

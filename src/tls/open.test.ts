@@ -176,6 +176,28 @@ describe("acme", () => {
     });
   });
 
+  test("an authority that wants a bound account says so in the log, and takes the key of the options", async () => {
+    const key = Buffer.alloc(32, "of a customer").toString("base64url");
+    const strict = await startPebble({ bindingKeys: { "key-1": key } });
+    const env = acme({ ACME_DIRECTORY: strict.directory, ACME_HTTP_PORT: String(strict.httpPort) });
+    try {
+      await open(env);
+      await vi.waitUntil(() => logged.some(({ level }) => level === "error"), {
+        timeout: 10_000,
+        interval: 5,
+      });
+      expect(logged.at(-1)!.what.reason).toContain(
+        "set acme.eab_key_id and acme.eab_key to what it gave you",
+      );
+      for (const server of servers.splice(0)) await server.close();
+
+      await hasOne((await open({ ...env, ACME_EAB_KEY_ID: "key-1", ACME_EAB_KEY: key }))!);
+      expect(JSON.stringify(logged)).not.toContain(key);
+    } finally {
+      await strict.stop();
+    }
+  });
+
   test("an authority that cannot be reached is said in one line, and visitors are served meanwhile", async () => {
     const https = (await open(acme({ ACME_DIRECTORY: `https://127.0.0.1:${pebble.tlsPort}/dir` })))!;
     await vi.waitUntil(() => logged.some(({ level }) => level === "error"), { timeout: 10_000, interval: 5 });

@@ -117,6 +117,7 @@ async function acmeFor(
         domain,
         directory: acme.directory,
         email: acme.email,
+        ...(acme.eab_key_id !== "" && { binding: { keyId: acme.eab_key_id, key: acme.eab_key } }),
         check: types[attempt % types.length]!,
         store,
       }),

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -19,17 +20,30 @@ export interface Pebble {
   readonly tlsPort: number;
   /** What it and its name server have printed so far. */
   readonly output: () => string;
+  /** Ends the authority as if it were away; what it knew of accounts and orders is lost. */
+  leave(): Promise<void>;
+  /** Starts it again where it was. */
+  comeBack(): Promise<void>;
   stop(): Promise<void>;
 }
 
 const BINARIES = ["/usr/bin/pebble", "/usr/bin/pebble-challtestsrv"] as const;
 
+export interface PebbleRules {
+  /** How long its certificates are valid, in seconds. */
+  readonly lifetime?: number;
+  /** It wants accounts bound by one of these keys, by their names. */
+  readonly bindingKeys?: Readonly<Record<string, string>>;
+}
+
 /**
  * Starts it with an account book, an issuer and a name server of its own; all are gone when it stops.
- * @param lifetime how long its certificates are valid, in seconds
  * @throws Error when it is not installed
  */
-export async function startPebble(lifetime = 90 * 86_400): Promise<Pebble> {
+export async function startPebble({
+  lifetime = 90 * 86_400,
+  bindingKeys,
+}: PebbleRules = {}): Promise<Pebble> {
   const [binary, nameServer] = BINARIES;
   if (!existsSync(binary) || !existsSync(nameServer)) {
     throw new Error(
@@ -37,7 +51,9 @@ export async function startPebble(lifetime = 90 * 86_400): Promise<Pebble> {
     );
   }
   const root = mkdtempSync(join(tmpdir(), "chatrandom-pebble-"));
-  const own = await createSelfSigned(["localhost", "127.0.0.1"], Date.now());
+  // A name of its own first: of two that are trusted by the same name OpenSSL looks at one only.
+  const name = `${randomBytes(8).toString("hex")}.test`;
+  const own = await createSelfSigned([name, "localhost", "127.0.0.1"], Date.now());
   const [listen, management, httpPort, tlsPort, challenges] = (await freePorts(5)) as [
     number,
     number,
@@ -62,7 +78,8 @@ export async function startPebble(lifetime = 90 * 86_400): Promise<Pebble> {
         httpPort,
         tlsPort,
         ocspResponderURL: "",
-        externalAccountBindingRequired: false,
+        externalAccountBindingRequired: bindingKeys !== undefined,
+        externalAccountMACKeys: bindingKeys,
         certificateValidityPeriod: lifetime,
       },
     }),
@@ -80,47 +97,59 @@ export async function startPebble(lifetime = 90 * 86_400): Promise<Pebble> {
     new Promise((resolve, reject) => {
       const child = spawn(program, args, { cwd: root, env: { ...process.env, ...env } });
       children.push(child);
+      let own = "";
       const read = (text: Buffer): void => {
+        own += String(text);
         output += String(text);
-        if (output.includes(ready)) resolve();
+        if (own.includes(ready)) resolve();
       };
       child.stdout.on("data", read);
       child.stderr.on("data", read);
       child.on("error", reject);
       child.on("exit", (code) => reject(new Error(`${program} ended with ${code}: ${output}`)));
     });
+  const runNameServer = () => {
+    const off = ["-http01", "", "-https01", "", "-tlsalpn01", ""];
+    const names = ["-dns01", `127.0.0.1:${dns}`, "-defaultIPv4", "127.0.0.1", "-defaultIPv6", ""];
+    const management = ["-management", `127.0.0.1:${challenges}`];
+    return run(nameServer, [...off, ...names, ...management], "Starting management server");
+  };
+  const runAuthority = () =>
+    run(binary, ["-config", config, "-dnsserver", `127.0.0.1:${dns}`], "Listening on:", {
+      PEBBLE_VA_NOSLEEP: "1",
+    });
+  const end = async (child: ChildProcess | undefined): Promise<void> => {
+    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const exit = once(child, "exit");
+    child.kill("SIGKILL");
+    await exit;
+  };
 
   const before = getCACertificates("default");
   const stop = async (): Promise<void> => {
     setDefaultCACertificates(before);
-    await Promise.all(
-      children.map((child) => {
-        if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return undefined;
-        const exit = once(child, "exit");
-        child.kill("SIGKILL");
-        return exit;
-      }),
-    );
+    await Promise.all(children.map(end));
     rmSync(root, { recursive: true, force: true });
   };
   try {
-    const off = ["-http01", "", "-https01", "", "-tlsalpn01", ""];
-    const names = ["-dns01", `127.0.0.1:${dns}`, "-defaultIPv4", "127.0.0.1", "-defaultIPv6", ""];
-    await run(
-      nameServer,
-      [...off, ...names, "-management", `127.0.0.1:${challenges}`],
-      "Starting management server",
-    );
-    await run(binary, ["-config", config, "-dnsserver", `127.0.0.1:${dns}`], "Listening on:", {
-      PEBBLE_VA_NOSLEEP: "1",
-    });
+    await runNameServer();
+    await runAuthority();
     setDefaultCACertificates([...before, own.chain]);
   } catch (error) {
     await stop();
     throw error;
   }
   const directory = `https://127.0.0.1:${listen}/dir`;
-  return { directory, certificate, httpPort, tlsPort, output: () => output, stop };
+  return {
+    directory,
+    certificate,
+    httpPort,
+    tlsPort,
+    output: () => output,
+    leave: () => end(children.at(-1)),
+    comeBack: runAuthority,
+    stop,
+  };
 }
 
 /** Ports that were free a moment ago, all different. */
