@@ -93,7 +93,7 @@ export function redisStore(parts: RedisStoreParts): CertificateStore {
     },
     async lease(ms) {
       const ours = randomBytes(16).toString("hex");
-      if ((await redis.client.set(lease, ours, "PX", ms, "NX")) === null) return undefined;
+      if ((await redis.client.set(lease, ours, "PX", Math.ceil(ms), "NX")) === null) return undefined;
       const keys = [lease, failures];
       return {
         failures: Number(await redis.client.get(failures)),

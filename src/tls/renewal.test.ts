@@ -5,6 +5,7 @@ import type { CertificateStore, RenewalLease } from "./certificate-store.ts";
 import { dueAt, renewed, waitAfter } from "./renewal.ts";
 import { createSelfSigned } from "./self-signed.ts";
 
+const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
@@ -136,6 +137,60 @@ test("it is renewed at two thirds of its time, and the old one stays in use unti
 });
 
 test.each([
+  ["a day", DAY_MS],
+  ["an hour", HOUR_MS],
+  ["half a minute", 30 * SECOND_MS],
+])("one that is valid for %s is renewed when two thirds are over, each time", async (_, lifetime) => {
+  authority = async () => issued(lifetime);
+  await open();
+  await pass(3 * lifetime, lifetime / 300);
+  expect(attempts.map(({ at }) => at / lifetime)).toEqual(
+    [0, 1, 2, 3, 4].map((count) => expect.closeTo((count * 2) / 3, 1)),
+  );
+});
+
+test.each([
+  ["an hour", HOUR_MS],
+  ["half a minute", 30 * SECOND_MS],
+])("one that is valid for %s outlives an authority that is away for a third of that", async (_, lifetime) => {
+  const first = (kept = issued(lifetime));
+  const source = await open();
+  authority = async () => {
+    throw new Error("away");
+  };
+  await pass(0.95 * lifetime, lifetime / 300);
+  expect(attempts.length).toBeGreaterThan(5);
+  expect(attempts.length).toBeLessThan(15);
+  expect(source.current).toBe(first);
+  authority = async () => issued(lifetime);
+  await pass(0.05 * lifetime, lifetime / 300);
+  expect(source.current).not.toBe(first);
+  expect(source.current).toBe(kept);
+});
+
+test("one that ran out in use stays until the next is there, and its time still rules the waits", async () => {
+  const first = (kept = issued(30 * SECOND_MS));
+  const source = await open();
+  authority = async () => {
+    throw new Error("away");
+  };
+  await pass(HOUR_MS, SECOND_MS);
+  expect(source.current).toBe(first);
+  authority = async () => issued(30 * SECOND_MS);
+  await pass(3 * SECOND_MS, 100);
+  expect(source.current).not.toBe(first);
+});
+
+test("one that is due when it comes is said and not asked for at once again", async () => {
+  authority = async () => ({ ...issued(90 * DAY_MS), from: now() - 80 * DAY_MS, until: now() + 10 * DAY_MS });
+  const source = await open();
+  await pass(MINUTE_MS / 2, SECOND_MS);
+  expect(attempts).toHaveLength(1);
+  expect(source.current).toBe(kept);
+  expect(logged).toContain("the certificate could not be renewed");
+});
+
+test.each([
   [90 * DAY_MS, 60 * DAY_MS],
   [6 * DAY_MS, 4 * DAY_MS],
 ])("two thirds of %i ms are %i", (validFor, due) => {
@@ -143,9 +198,9 @@ test.each([
 });
 
 test("after a failure the waits double up to half a day, with a spread", () => {
-  const minutes = [1, 2, 3, 4, 9, 10, 11, 50].map((count) => waitAfter(count, 0.5) / MINUTE_MS);
+  const minutes = [1, 2, 3, 4, 9, 10, 11, 50].map((count) => waitAfter(count, 0.5, 90 * DAY_MS) / MINUTE_MS);
   expect(minutes).toEqual([1, 2, 4, 8, 256, 512, 720, 720]);
-  expect([waitAfter(1, 0) / MINUTE_MS, waitAfter(1, 1) / MINUTE_MS]).toEqual([0.75, 1.25]);
+  expect([0, 1].map((random) => waitAfter(1, random, 90 * DAY_MS) / MINUTE_MS)).toEqual([0.75, 1.25]);
 });
 
 test("an authority that says no is asked again after the back-off, and each time it is said", async () => {
@@ -190,6 +245,23 @@ test("an authority that never answers is given up, and asked again", async () =>
   expect([attempts.length, logged]).toEqual([2, ["no certificate yet"]]);
 });
 
+test.each([
+  [DAY_MS, 12 * MINUTE_MS],
+  [30 * SECOND_MS, 35 * SECOND_MS],
+])(
+  "of a certificate that is valid for %i ms an attempt that gets no answer is given up after %i ms at most",
+  async (lifetime, most) => {
+    kept = issued(lifetime);
+    authority = () => new Promise(() => {});
+    await open();
+    await pass((lifetime * 2) / 3, lifetime / 300);
+    await pass(SECOND_MS, SECOND_MS);
+    expect([attempts.length, logged]).toEqual([1, ["the certificate is in use"]]);
+    await pass(most, SECOND_MS);
+    expect(attempts.length).toBe(2);
+  },
+);
+
 test("while another node is at it this one waits, and takes what the other got", async () => {
   leased = true;
   const source = await open();
@@ -212,12 +284,24 @@ test("what another node has renewed is in use here within the hour", async () =>
   expect(source.current).not.toBe(first);
 });
 
+test("what another node has renewed of a short life is in use here at once", async () => {
+  kept = issued(30 * SECOND_MS);
+  const source = await open();
+  leased = true;
+  await pass(21 * SECOND_MS, 100);
+  kept = issued(30 * SECOND_MS);
+  await pass(SECOND_MS, 100);
+  expect(source.current).toBe(kept);
+  expect(attempts).toEqual([]);
+});
+
 test("a store that is away is said and asked again; what is in use stays", async () => {
   const first = (kept = issued(90 * DAY_MS));
   const source = await open();
   storeAway = true;
   await pass(2 * HOUR_MS, 10 * MINUTE_MS);
-  expect(logged).toContain("cannot look after the certificate");
+  // Once: it is asked again every few seconds.
+  expect(logged.slice(1)).toEqual(["cannot look after the certificate"]);
   expect(source.current).toBe(first);
   storeAway = false;
   kept = issued(90 * DAY_MS);
