@@ -13,6 +13,7 @@ import { startEmbeddedRedis } from "./embedded/redis.ts";
 import { clientOf } from "./http/client.ts";
 import { startDomainCheckServer } from "./http/domain-check.ts";
 import { createMetrics } from "./http/metrics.ts";
+import { namedPage } from "./http/named-page.ts";
 import { startHttp } from "./http/server.ts";
 import { websocketUpgrade } from "./http/websocket.ts";
 import { Failure } from "./failure.ts";
@@ -217,7 +218,7 @@ export async function run(
       {
         client,
         log,
-        pageFiles: pageFiles(),
+        pageFiles: namedPage(pageFiles(), config.page.name),
         health: {
           notReady: () => node.notReady(),
           details: async () => ({

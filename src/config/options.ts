@@ -128,7 +128,7 @@ export const options = {
   "page.name": option({
     type: text(60),
     default: "ChatRandom",
-    doc: "The name of the place, shown on the page.",
+    doc: "The name of the place, shown on the page and in previews of links to it.",
   }),
 
   "http.allowed_origins": option({

@@ -82,8 +82,9 @@ const isGone = (pid: number): boolean => {
   }
 };
 
-test("what the operator says of limits and of matching holds", async () => {
+test("what the operator says of the place, of limits and of matching holds", async () => {
   const appliance = await serve(
+    "--page-name=Attic & Co",
     "--limits-find-burst=1",
     "--limits-find-per-second=0.001",
     "--matching-interests-after=0s",
@@ -93,6 +94,7 @@ test("what the operator says of limits and of matching holds", async () => {
   expect(await alice.next("waiting")).toMatchObject({ relaxed: ["interests"] });
   alice.find();
   expect(await alice.next("error")).toMatchObject({ code: "rate_limited" });
+  expect(await (await fetch(appliance.url)).text()).toContain("<title>Attic &amp; Co</title>");
 });
 
 test("readyz tells a death of Redis that is over at once, and a pair goes on meanwhile", async () => {

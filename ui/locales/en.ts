@@ -10,8 +10,6 @@ const moment = new Intl.DateTimeFormat("en", { dateStyle: "long", timeStyle: "sh
 const list = new Intl.ListFormat("en", { type: "conjunction" });
 
 export const words = {
-  place: "ChatRandom",
-
   home: {
     headline: "Who’s there?",
     lead: "Press Start and talk face to face with somebody you have never met. Press Next and it is somebody else.",

@@ -21,6 +21,8 @@ export interface Browser {
   /** Lives as long as the tab, and as long as the browser's profile; null where forbidden. */
   tabStorage: KeyValues | null;
   siteStorage: KeyValues | null;
+  /** What the document calls the place, until the node says it. */
+  placeName: string;
   /** Of the browser, as BCP 47 or what it takes for that. */
   language: string;
   onHint(listener: (hint: Hint) => void): void;
@@ -53,6 +55,7 @@ export function thisBrowser(): Browser {
     randomToken,
     tabStorage: storage(() => window.sessionStorage),
     siteStorage: storage(() => window.localStorage),
+    placeName: document.title,
     language: navigator.language,
     onHint(listener) {
       window.addEventListener("online", () => listener("online"));

@@ -3,11 +3,11 @@ import { signal } from "@preact/signals";
 import type { Common, EndReason, Mode, Relaxation } from "../../src/protocol/messages.ts";
 import type { CallTrouble, Phase, Preferences, ServerLink } from "./state.ts";
 
-export const newlyShown = (preferences: Preferences, trouble: CallTrouble | null) => ({
+export const newlyShown = (place: string, preferences: Preferences, trouble: CallTrouble | null) => ({
   phase: signal<Phase>("home"),
   mode: signal<Mode>("video"),
   server: signal<ServerLink>({ state: "connecting" }),
-  placeName: signal("ChatRandom"),
+  placeName: signal(place),
   online: signal<number | null>(null),
   waiting: signal<number | null>(null),
   relaxed: signal<Relaxation[]>([]),

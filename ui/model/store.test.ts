@@ -33,7 +33,7 @@ async function search(mode: "video" | "text" = "video"): Promise<void> {
 }
 
 test("connects at once and shows the place and its numbers", () => {
-  expect(store.server.value).toEqual({ state: "connecting" });
+  expect([store.server.value.state, store.placeName.value]).toEqual(["connecting", "Cellar"]);
   open({ settings: { name: "Attic" } });
   expect([store.server.value.state, store.placeName.value, store.online.value]).toEqual(["open", "Attic", 5]);
   sockets.last.says({ type: "status", online: 7, waiting: 3 });

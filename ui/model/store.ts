@@ -34,7 +34,7 @@ export function createStore(browser: Browser): Store {
   const { clock, random } = browser;
   const calm: CallTrouble | null = browser.newConnection ? null : "unsupported";
 
-  const shown = newlyShown(kept.keptPreferences(browser.siteStorage), calm);
+  const shown = newlyShown(browser.placeName, kept.keptPreferences(browser.siteStorage), calm);
   const { phase, mode, server, placeName, online, waiting, relaxed, common, ended, trouble } = shown;
   const { remoteStream, preferences, reported } = shown;
 

@@ -94,7 +94,7 @@ function Screen() {
 
 export function App({ store }: { store: Store }) {
   useEscape(store);
-  const place = store.placeName.value || words.place;
+  const place = store.placeName.value;
   useEffect(() => {
     document.title = place;
   }, [place]);

@@ -28,7 +28,7 @@ export function Home() {
       <header class="home-head">
         <span class="brand">
           <Mark />
-          {store.placeName.value || words.place}
+          {store.placeName.value}
         </span>
         {online !== null && (
           <span class="online">

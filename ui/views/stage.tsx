@@ -109,7 +109,7 @@ export function Stage() {
       data-layout={layout}
       data-chat={chatShown || !video ? "shown" : "away"}
     >
-      <h1 class="sr-only">{store.placeName.value || words.place}</h1>
+      <h1 class="sr-only">{store.placeName.value}</h1>
       <p class="sr-only" role="status">
         {[title, ...lines].join(" ")}
       </p>

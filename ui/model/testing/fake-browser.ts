@@ -14,6 +14,7 @@ export class FakeBrowser implements Browser {
   readonly clock: Clock;
   newConnection: Browser["newConnection"];
   secure = true;
+  readonly placeName = "Cellar";
   language = "en-US";
   readonly #openSocket: () => FakeSocket;
   #page = 0;
