@@ -115,6 +115,7 @@ const isNote: Record<Note["type"], (note: Fields) => boolean> = {
     isOptionalText(offer),
   confirmed: () => true,
   refused: () => true,
+  last: () => true,
   ended: ({ reason }) => typeof reason === "string" && Object.hasOwn(END_REASONS, reason),
   signal: () => false, // has a form of its own
 };

@@ -15,7 +15,10 @@ export type Envelope =
    * long that the visitor may have come back to you since.
    */
   | { readonly kind: "takeover"; readonly session: string; readonly epoch: number; readonly late?: boolean }
-  /** Signals that a node held for an absent visitor, in order, for the node that has the session now. */
+  /**
+   * Signals that a node held for an absent visitor, or that still came for one who has moved, in order, for the node that
+   * has the session now. None: that was all.
+   */
   | {
       readonly kind: "held";
       readonly session: string;

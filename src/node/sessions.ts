@@ -18,9 +18,7 @@ import { ask } from "./ask.ts";
 import type { NodeParts } from "./contracts.ts";
 import { Hub } from "./hub.ts";
 import type { Seat } from "./hub.ts";
-
-/** Longer than a partner takes to hear that a session has moved. */
-const FORWARD_MS = 10_000;
+import { Moves } from "./moves.ts";
 
 export interface SessionsEvents {
   /** The numbers that visitors are told. */
@@ -36,7 +34,7 @@ export class Sessions {
   readonly #parts: NodeParts;
   readonly #events: SessionsEvents;
   readonly #notes: { to: string; from: Partner; note: Note }[] = [];
-  readonly #movedTo = new Map<string, string>();
+  readonly #moves: Moves;
   #delivering = false;
   #closed = false;
 
@@ -44,6 +42,7 @@ export class Sessions {
     this.#parts = parts;
     this.#events = events;
     this.hub = new Hub(parts.clock);
+    this.#moves = new Moves(parts, (session, signal) => this.#give(session, signal));
   }
 
   dispatch(seat: Seat, event: Event): void {
@@ -96,7 +95,8 @@ export class Sessions {
     const { link } = this.#parts;
     const takeover: Envelope = { kind: "takeover", session: id, epoch, ...(late && { late }) };
     if (previousNode === undefined) link.broadcast(takeover);
-    else if (previousNode !== this.#parts.id) link.send(previousNode, takeover);
+    else if (previousNode !== this.#parts.id && link.send(previousNode, takeover) && state.name === "paired")
+      this.#moves.came(id);
     if (state.name === "paired") {
       const { match } = state;
       const here = { session: id, node: this.#parts.id };
@@ -123,44 +123,39 @@ export class Sessions {
         });
         this.#deliverNotes();
         break;
-      case "takeover": {
-        const seat = this.hub.get(envelope.session);
-        if (!seat || seat.session.epoch >= envelope.epoch) return;
-        const { state, held } = seat.session;
-        if (state.name === "paired" && held.length > 0) {
-          this.#parts.link.send(from, {
-            kind: "held",
-            session: envelope.session,
-            pair: state.match.pair,
-            frames: held,
-          });
-        }
-        this.#forwardTo(seat.session.id, from);
-        this.dispatch(seat, { type: "superseded", late: envelope.late ?? false });
+      case "takeover":
+        this.#tookOver(from, envelope);
         break;
-      }
-      case "held": {
-        const seat = this.hub.get(envelope.session);
-        if (seat?.session.state.name !== "paired") return;
-        const { partner } = seat.session.state.match;
-        for (const raw of envelope.frames) {
-          this.dispatch(seat, {
-            type: "note",
-            from: partner,
-            note: { type: "signal", pair: envelope.pair, raw },
-          });
-        }
+      case "held":
+        this.#moves.followed(envelope.session, envelope.pair, envelope.frames);
         break;
-      }
     }
   }
 
-  /** Signals that are on their way to where a session was follow it; all else is settled through the store. */
-  #forwardTo(session: string, node: string): void {
-    this.#movedTo.set(session, node);
-    this.#parts.clock.after(FORWARD_MS, () => {
-      if (this.#movedTo.get(session) === node) this.#movedTo.delete(session);
-    });
+  /** The node `by` has a session now that was here, perhaps. */
+  #tookOver(by: string, { session, epoch, late }: Extract<Envelope, { kind: "takeover" }>): void {
+    const seat = this.hub.get(session);
+    if (!seat) {
+      this.#moves.went(session, by);
+      return;
+    }
+    if (seat.session.epoch >= epoch) return;
+    const { state, held } = seat.session;
+    if (state.name === "paired") {
+      const { pair, partner } = state.match;
+      // What `by` says comes before its takeover, and what is said here goes the way of what was held.
+      const heardOut = partner.node === this.#parts.id || partner.node === by;
+      this.#moves.went(session, by, { pair, held, heardOut });
+    } else this.#moves.went(session, by);
+    this.dispatch(seat, { type: "superseded", late: late ?? false });
+  }
+
+  #give(session: string, note: Signal): boolean {
+    const seat = this.hub.get(session);
+    if (!seat) return false;
+    const { state } = seat.session;
+    if (state.name === "paired") this.dispatch(seat, { type: "note", from: state.match.partner, note });
+    return true;
   }
 
   #run(seat: Seat, effect: Effect): void {
@@ -370,16 +365,19 @@ export class Sessions {
 
   #deliver(to: string, from: Partner, note: Note): void {
     const seat = this.hub.get(to);
-    const movedTo = this.#movedTo.get(to);
-    if (seat && note.type === "matched" && seat.session.state.name === "waiting" && this.#events.isStale()) {
+    if (note.type === "signal") this.#moves.arrived(to, note);
+    else if (note.type === "last") this.#moves.heardOut(to, note.pair);
+    else if (
+      seat &&
+      note.type === "matched" &&
+      seat.session.state.name === "waiting" &&
+      this.#events.isStale()
+    ) {
       // From before this node was stopped, perhaps: the match is undone long since, or the store says that it stands.
       this.#tell(from, { session: to, node: this.#parts.id }, { type: "refused", pair: note.pair });
       this.dispatch(seat, { type: "forgotten" });
     } else if (seat) this.dispatch(seat, { type: "note", from, note });
-    else if (note.type === "signal" && movedTo !== undefined) {
-      const { pair, raw } = note;
-      this.#parts.link.send(movedTo, { kind: "held", session: to, pair, frames: [raw] });
-    } else if (note.type === "matched") {
+    else if (note.type === "matched") {
       this.#tell(from, { session: to, node: this.#parts.id }, { type: "refused", pair: note.pair });
     }
   }

@@ -214,6 +214,17 @@ test("S3: the other side of a pair that has moved gets its signals at the new no
   expect(me.says({ type: "signal", pair: "p1", data: {} }).told).toMatchObject([{ partner: there }]);
 });
 
+test("S2: where the other side of a pair was hears that it is told nothing there any more, once", () => {
+  const there = { session: "stranger", node: "n9" };
+  const last = { partner: STRANGER, note: { type: "last", pair: "p1" } };
+  const me = answerer().claimed("p1", {}, there);
+  expect(me.told).toContainEqual(last);
+  expect(me.claimed("p1", {}, there).notes).not.toContainEqual(last.note);
+  const other = answerer().event({ type: "forgotten" });
+  other.answered({ name: "restore", restored: "held", partnerNode: "n9" });
+  expect(other.told).toContainEqual(last);
+});
+
 test("M2: who moves with a pair knows of it", () => {
   const me = claimer().claimed("p1", {}, { session: "stranger", node: "n9" });
   expect(me.state).toMatchObject({ name: "paired", confirmed: true });

@@ -15,4 +15,6 @@ export type Note =
   /** This match is not to be: take it back. */
   | { readonly type: "refused"; readonly pair: string }
   | { readonly type: "ended"; readonly pair: string; readonly reason: EndReason }
+  /** To where the other side was: it lives elsewhere now, where everything after this is said. For its node. */
+  | { readonly type: "last"; readonly pair: string }
   | Signal;

@@ -192,7 +192,7 @@ function onRestored(
     const aloneSince = restored === "alone" ? (ours.aloneSince ?? turn.now) : undefined;
     // Two that move at once may each miss where the other one went.
     const partner = { ...ours.match.partner, ...(partnerNode !== undefined && { node: partnerNode }) };
-    turn.become({ ...ours, aloneSince, match: { ...ours.match, partner } });
+    turn.become({ ...ours, aloneSince, match: turn.withOther(ours.match, partner) });
     if (aloneSince === undefined) return;
     const patience = aloneSince + turn.rules.grace - turn.now;
     if (patience > 0) turn.timer("alone", patience);

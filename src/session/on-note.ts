@@ -77,13 +77,14 @@ function ofOurPair(turn: Turn, state: Paired, from: Partner, note: Note): void {
       break;
     case "matched":
     case "signal":
+    case "last":
       break; // answered before
   }
 }
 
 function confirm(turn: Turn, state: Paired, partner: Partner): void {
   turn.cancel("confirm");
-  turn.become({ ...state, confirmed: true, match: { ...state.match, partner } });
+  turn.become({ ...state, confirmed: true, match: turn.withOther(state.match, partner) });
 }
 
 /** A pair that we are not in, or not yet: a claim that we were never told of has used up our ticket. */

@@ -101,6 +101,12 @@ export class Turn {
     });
   }
 
+  /** The match with its other side where that lives, by the newest word; where it was hears that we have heard. */
+  withOther(match: Match, partner: Partner): Match {
+    if (partner.node !== match.partner.node) this.tell(match.partner, { type: "last", pair: match.pair });
+    return { ...match, partner };
+  }
+
   dropQueued(...names: Call["name"][]): void {
     this.change({ queued: this.session.queued.filter(({ name }) => !names.includes(name)) });
   }

@@ -7,6 +7,10 @@ import type { World } from "./world.ts";
 /** How likely somebody who has gone comes back when it would be their turn to do something. */
 const COMES_BACK = 0.1;
 
+/** How much somebody says in the time that a page takes to connect again. */
+const TALKS = 40;
+const COMES_WITHIN_MS = 1_100;
+
 interface Act {
   /** How likely next to the others, while the page believes in a pair and while it does not. */
   paired: number;
@@ -52,6 +56,20 @@ const ACTS = {
     does: (visitor, world) => {
       visitor.disconnect(false);
       world.bring(visitor);
+    },
+  },
+  /** Connects again, and the other side of the pair talks on meanwhile. */
+  move: {
+    paired: 0.4,
+    alone: 0,
+    does: (visitor, world) => {
+      const { chance, timeline, visitors } = world;
+      const pair = visitor.belief.state === "paired" ? visitor.belief.pair : undefined;
+      const isOther = ({ belief }: Visitor) => belief.state === "paired" && belief.pair === pair;
+      visitor.disconnect(chance.happens(0.8));
+      world.bring(visitor);
+      for (let n = 0; n < TALKS; n += 1)
+        timeline.after(chance.between(0, COMES_WITHIN_MS), () => visitors.find(isOther)?.signal());
     },
   },
   go: {

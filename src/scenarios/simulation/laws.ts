@@ -3,7 +3,7 @@ import type { ClientMessage, ServerMessage } from "../../protocol/messages.ts";
 import { CONFIRM_TIMEOUT_MS } from "../../protocol/limits.ts";
 import { PageLaws } from "./page-laws.ts";
 import { RestLaws } from "./rest-laws.ts";
-import { SignalLaws } from "./signal-laws.ts";
+import { FOUND_OUT_MS, SignalLaws } from "./signal-laws.ts";
 import { StoreLaws } from "./store-laws.ts";
 import { Told } from "./told.ts";
 import type { Visitor } from "./visitor.ts";
@@ -13,8 +13,6 @@ import type { World } from "./world.ts";
 const SLACK_MS = 2_500;
 /** What a call to the store takes that is slow, and waits for another one. */
 const CALLS_MS = 500;
-/** In what time whoever has missed something learns how it stands. */
-const FOUND_OUT_MS = 60_000 + SLACK_MS;
 
 /** What must hold: in what pages hear, in what the store does, at every moment, and at rest. */
 export class Laws {

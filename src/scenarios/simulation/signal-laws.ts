@@ -5,6 +5,8 @@ import type { World } from "./world.ts";
 
 /** How long a signal may take to a page that is there. */
 const DELIVERED_MS = 1_000;
+/** In what time whoever has missed something learns how it stands: a minute, and calls and notes under way. */
+export const FOUND_OUT_MS = 62_500;
 
 interface Said {
   pair: string;
@@ -46,7 +48,7 @@ export class SignalLaws {
   onHeard(visitor: Visitor, signal: Signal): void {
     const { pair, data } = signal;
     const { belief, name, session, socket } = visitor;
-    const { journal } = this.#world;
+    const { journal, calm } = this.#world;
     this.onArrived(signal);
     const ours = belief.state === "paired" && belief.pair === pair;
     journal.require(ours, "S1", () => `${name} gets a signal of ${pair}`);
@@ -54,9 +56,10 @@ export class SignalLaws {
     const theirs = by !== session && this.#told.has(by, pair);
     journal.require(theirs, "S1", () => `${name} gets a signal of a stranger to ${pair}`);
     journal.count("signals heard");
-    // What was sent to where the page was before follows it, and comes when it comes.
-    if (Number(data.at) < visitor.welcomedAt) return;
-    const stream = `${pair} ${by} from ${String(data.via)} to ${socket?.member.id}`;
+    const isCalm = calm.isCalmSince(this.#told.since(pair));
+    // What was sent to where the page was before follows it. In trouble it comes when it comes.
+    if (!isCalm && Number(data.at) < visitor.welcomedAt + FOUND_OUT_MS) return;
+    const stream = `${pair} ${by} from ${String(data.via)}${isCalm ? "" : ` to ${socket?.member.id}`}`;
     const last = this.#last.get(stream) ?? -1;
     journal.require(Number(data.n) > last, "S2", () => `${name} gets signal ${data.n} after ${last}`);
     this.#last.set(stream, Number(data.n));
