@@ -42,14 +42,12 @@ export function coturnConfig({
   secret,
   pidFile,
 }: CoturnSettings): string {
-  const { listen, relay, nat, own, offered, reach, allowPrivate } = addresses;
+  const { listen, relay, nat, offered, reach, allowPrivate } = addresses;
   const onlyHere = reach === "this machine";
-  const others = own.filter((address) => !relay.includes(address));
   const denied: Range[] = [
     ...NOBODY,
     ...(onlyHere ? [] : LOOPBACK),
     ...(allowPrivate || onlyHere ? [] : [...PRIVATE, ...TEST]),
-    ...(onlyHere ? [] : others.map((address): Range => [address, address])),
   ];
   const lines = [
     ...listen.map((address) => `listening-ip=${address}`),
@@ -74,6 +72,7 @@ export function coturnConfig({
     // Two visitors who both have a relayed address meet at our own; coturn.patch leaves no other port of it open.
     ...relay.map((address) => `allowed-peer-ip=${address}`),
     ...denied.map(([from, to]) => `denied-peer-ip=${from}${from === to ? "" : `-${to}`}`),
+    // Without it coturn.patch denies every other address that this machine has at the moment.
     ...(onlyHere ? ["allow-loopback-peers"] : []),
     "no-multicast-peers",
     // TLS is ended by the shared port. A relay over TCP would reach services and not browsers.

@@ -181,6 +181,28 @@ describe("refuses", () => {
     service.close();
   });
 
+  test("what is behind the NAT in front of it, but for the ports of other calls", async () => {
+    const outside = "203.0.113.9";
+    const relay = await startRelay({ CHATRANDOM_TURN_PUBLIC_ADDRESS: outside });
+    const options = { transport: "udp", host, port: relay.port, credentials: relay.credentials() } as const;
+    const client = await TurnClient.connect(options);
+    const other = await TurnClient.connect(options);
+    const [own, others] = [await client.allocated(), await other.allocated()];
+    expect([own.address, others.address]).toEqual([outside, outside]);
+    for (const port of [443, relay.port])
+      expect((await client.bindChannel(0x4000, { address: outside, port })).code).toBe(403);
+    expect((await client.bindChannel(0x4000, others)).code).toBe(0);
+    expect((await other.bindChannel(0x4000, own)).code).toBe(0);
+    const heard = new Promise((resolve) => {
+      other.onData = (_, data) => resolve(String(data));
+    });
+    // No NAT is there to be asked.
+    client.send(0x4000, Buffer.from("hello"));
+    expect(await heard).toBe("hello");
+    client.close();
+    other.close();
+  });
+
   test("nobody who is in two networks and presses Next twice", async () => {
     const relay = await startRelay();
     const options = { transport: "udp", host, port: relay.port, credentials: relay.credentials() } as const;

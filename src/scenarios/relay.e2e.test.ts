@@ -16,6 +16,7 @@ import type { RefusalCause } from "../relay/counts.ts";
 import { ALL_ARRIVED, ownAddress, relayMessages } from "../relay/test-relay.ts";
 import { startTestTurn } from "../relay/test-server.ts";
 import { TurnClient } from "../relay/test-turn.ts";
+import { Neighbour } from "./neighbour.ts";
 import { Visitor } from "./visitor.ts";
 
 const EXECUTABLE = fileURLToPath(new URL("../../dist/chatrandom", import.meta.url));
@@ -48,12 +49,16 @@ class Appliance {
   readonly dataDir: string;
   readonly lines: string[] = [];
   port = 0;
+  readonly #host: string;
 
-  private constructor(args: readonly string[], env: Record<string, string>) {
+  private constructor(args: readonly string[], env: Record<string, string>, where?: Neighbour) {
     this.dataDir = join(folder, randomBytes(4).toString("hex"));
+    this.#host = where?.address ?? host;
+    const [program, ...first] = [...(where?.enter ?? []), EXECUTABLE];
     this.child = spawn(
-      EXECUTABLE,
+      program!,
       [
+        ...first,
         ...args,
         "--port=0",
         "--turn-port=0",
@@ -70,8 +75,12 @@ class Appliance {
     createInterface({ input: this.child.stderr! }).on("line", (line) => this.lines.push(line));
   }
 
-  static async start(args = ["serve"], env: Record<string, string> = {}): Promise<Appliance> {
-    const appliance = new Appliance(args, env);
+  static async start(
+    args = ["serve"],
+    env: Record<string, string> = {},
+    where?: Neighbour,
+  ): Promise<Appliance> {
+    const appliance = new Appliance(args, env, where);
     const { child } = appliance;
     const ended = once(child, "exit");
     cleanUp.push(async () => {
@@ -103,7 +112,9 @@ class Appliance {
 
   /** What a visitor is offered who comes by our address and HTTPS. */
   async offered(): Promise<IceServer[]> {
-    const visitor = await Visitor.connect(`wss://${host}:${this.port}/ws`, { rejectUnauthorized: false });
+    const visitor = await Visitor.connect(`wss://${this.#host}:${this.port}/ws`, {
+      rejectUnauthorized: false,
+    });
     const { iceServers } = await visitor.hello();
     visitor.socket.close();
     return iceServers;
@@ -235,6 +246,30 @@ describe("the relay", () => {
     const [pid] = appliance.relays;
     expect(readFileSync(`/proc/${pid}/cmdline`, "utf8")).not.toContain("secret");
     expect(appliance.lines.join("\n")).not.toContain(credentials.credential);
+  });
+
+  test("never relays to the machine, nor to an address that comes to it while it runs", async () => {
+    const neighbour = new Neighbour();
+    cleanUp.push(() => neighbour.remove());
+    const [there, coming] = [neighbour.free(70), neighbour.free(77)];
+    neighbour.add(there);
+    const appliance = await Appliance.start(["serve"], {}, neighbour);
+    const [pid] = appliance.relays;
+    const { port, credentials } = await appliance.relay();
+    const client = await TurnClient.connect({ transport: "tcp", host: neighbour.address, port, credentials });
+    await client.allocated();
+    const codes = async (address: string, channel: number) => [
+      (await client.permit({ address, port: 80 })).code,
+      (await client.bindChannel(channel, { address, port: 80 })).code,
+    ];
+    expect(await codes(there, 0x4000)).toEqual([403, 403]);
+    expect(await codes(coming, 0x4001)).toEqual([0, 0]);
+    neighbour.add(coming);
+    // The channel that there is ends in its time: it cannot be renewed.
+    await expect.poll(() => codes(coming, 0x4001), POLL).toEqual([403, 403]);
+    // It has not begun anew for that: it is the same allocation.
+    expect(appliance.relays).toEqual([pid]);
+    client.close();
   });
 
   test("is one for all workers", async () => {
