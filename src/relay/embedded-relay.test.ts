@@ -25,6 +25,7 @@ const isGone = (pid: number) => {
   }
 };
 
+const descriptorsOf = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;
 /** Bytes of its own that a process holds. */
 const memoryOf = (pid: number): number =>
   Number(/^RssAnon:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))![1]) * 1024;
@@ -415,36 +416,108 @@ describe("stays", () => {
     expect((await relay.counts()).turnedAway).toBeLessThan(12_000);
   });
 
-  test("up under random datagrams and streams, and connections that say nothing or half of something", async () => {
-    const relay = await startRelay();
-    const pid = relay.pid();
-    const socket = createSocket("udp4");
-    for (let n = 0; n < 3_000; n += 1) {
-      const bytes = randomBytes(n % 600);
-      // Every second one looks like STUN at first.
-      if (n % 2 === 0 && bytes.length > 8) Buffer.from("0003002c2112a442", "hex").copy(bytes);
-      await new Promise((resolve) => void socket.send(bytes, relay.port, host, resolve));
-    }
-    socket.close();
-    const idle = Array.from({ length: 200 }, (_, n) => {
+  test("what it is under random datagrams, replays, guesses and silence, and counts them", async () => {
+    const relay = await startRelay({
+      CHATRANDOM_TURN_ALLOW_PRIVATE: "false",
+      CHATRANDOM_TURN_SESSION_ALLOCATIONS: "1",
+    });
+    const pid = relay.pid()!;
+    const options = { transport: "tcp", host, port: relay.port } as const;
+    const connectAs = (credentials?: Credentials) => TurnClient.connect({ ...options, credentials });
+    const credentials = relay.credentials();
+    const anna = await connectAs(credentials);
+    await anna.allocated();
+    const descriptors = descriptorsOf(pid);
+    const silent = Array.from({ length: 60 }, (_, n) => {
       const stream = connect(n % 2 === 0 ? relay.port : relay.proxyPort, "127.0.0.1");
       stream.on("error", () => {});
-      if (n % 4 > 1) stream.write(randomBytes(n));
-      if (n % 8 > 3) stream.end();
+      // Nothing, or half of a header: of STUN, or of what a proxy says first.
+      if (n % 3 === 0) stream.write(n % 2 === 0 ? Buffer.from("0003002c2112", "hex") : "\r\n\r\n\0");
       return stream;
     });
-    const client = await TurnClient.connect({
-      transport: "tcp",
-      host,
-      port: relay.port,
-      credentials: relay.credentials(),
+    const scanner = await scan(relay.port);
+    const expected = noRefusals().refused;
+
+    const storm = async () => {
+      await scanner.send(1_000);
+      const expired = await connectAs(relay.credentials("bert", -10));
+      const [eve, another] = [await connectAs(), await connectAs(credentials)];
+      for (let n = 0; n < 50; n += 1) {
+        expect((await eve.raw(anna.lastSigned)).code).toBe(438);
+        // Signed at once but for the first time.
+        expect((await (n === 0 ? expired.allocate() : expired.raw(expired.lastSigned))).code).toBe(401);
+        expect((await anna.permit({ address: "10.1.2.3", port: n })).code).toBe(403);
+        expect((await another.allocate()).code).toBe(486);
+      }
+      for (const cause of ["stale_nonce", "credentials", "forbidden_peer", "quota"] as const)
+        expected[cause] += 50;
+      for (const client of [expired, eve, another]) client.close();
+      await Promise.all(
+        Array.from({ length: 20 }, async () => {
+          const stream = await connectAs();
+          stream.say(Buffer.concat([Buffer.from("16030100ff", "hex"), randomBytes(500)]));
+          await stream.closed;
+        }),
+      );
+      expected.malformed += 20;
+    };
+    await storm();
+    const memory = memoryOf(pid);
+    for (let n = 0; n < 4; n += 1) await storm();
+    expect(memoryOf(pid) - memory).toBeLessThan(4 * 1024 ** 2);
+    // What a datagram could be taken for is for chance to say, and on a busy machine some are silent for too long.
+    const sure = (counts: typeof expected) => ({
+      ...counts,
+      malformed: counts.malformed + counts.mismatch,
+      mismatch: 0,
+      idle: 0,
     });
-    expect((await client.allocate()).code).toBe(0);
+    expected.malformed += scanner.refused();
+    await expect
+      .poll(async () => sure((await relay.counts()).refused), { timeout: 20_000, interval: 10 })
+      .toEqual(sure(expected));
+    for (const stream of silent) stream.destroy();
+    await until(() => descriptorsOf(pid) <= descriptors);
     expect(relay.pid()).toBe(pid);
-    client.close();
-    for (const stream of idle) stream.destroy();
+    scanner.close();
+    anna.close();
   });
 });
+
+/** Who sends random datagrams to a port. None is lost on the way: before there are too many, something sent after them is answered. */
+async function scan(port: number) {
+  const socket = createSocket("udp4");
+  socket.connect(port, host);
+  await once(socket, "connect");
+  let refused = 0;
+  let arrived = (): void => {};
+  socket.on("message", (answer) => {
+    const isSuccess = answer.readUInt16BE(0) === 0x0101;
+    // One that was a request for an allocation by chance is asked to sign.
+    const isChallenge = answer.readUInt16BE(20) === ATTRIBUTE.error && answer.readUInt16BE(26) === 0x0401;
+    if (isSuccess) arrived();
+    else if (isChallenge) refused -= 1;
+  });
+  const binding = Buffer.concat([Buffer.from("000100002112a442", "hex"), Buffer.alloc(12)]);
+  const looksLikeStun = Buffer.from("0003002c2112a442", "hex");
+  return {
+    /** How many were refused. */
+    refused: () => refused,
+    async send(count: number): Promise<void> {
+      for (let n = 1; n <= count; n += 1) {
+        const bytes = randomBytes(1 + (n % 600));
+        if (n % 2 === 0 && bytes.length > 8) looksLikeStun.copy(bytes);
+        socket.send(bytes);
+        refused += 1;
+        if (n % 20 > 0) continue;
+        const all = new Promise<void>((resolve) => (arrived = resolve));
+        socket.send(binding);
+        await all;
+      }
+    },
+    close: () => socket.close(),
+  };
+}
 
 describe("the process", () => {
   test("has its secret in no argument, no file that stays and no line of the log", async () => {
