@@ -355,6 +355,30 @@ describe("counts", () => {
     for (const client of clients) client.close();
   });
 
+  test("everything, though it does not say everything", async () => {
+    const relay = await startRelay();
+    const client = await TurnClient.connect({
+      transport: "tcp",
+      host,
+      port: relay.port,
+      credentials: relay.credentials("anna", -10),
+    });
+    expect((await client.allocate()).code).toBe(401);
+    const guesses = 5_000;
+    client.say(Buffer.concat(Array.from({ length: guesses }, () => client.lastSigned)));
+    await until(async () => (await relay.counts()).refused.credentials === guesses + 1);
+    client.close();
+    const inEachSecond = Map.groupBy(
+      relay.logged.flatMap(
+        ({ what }) => /^\d+(?=: : ERROR)/.exec((what as { line?: string }).line ?? "") ?? [],
+      ),
+      (second) => second,
+    );
+    // It looks at its watch twice for each line.
+    for (const lines of inEachSecond.values()) expect(lines.length).toBeLessThan(1_100);
+    expect(inEachSecond.size).toBeGreaterThan(0);
+  });
+
   test("only what it says itself, whatever is in the words of others", async () => {
     const relay = await startRelay();
     const options = { transport: "tcp", host, port: relay.port } as const;
