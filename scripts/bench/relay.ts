@@ -80,6 +80,7 @@ class Place {
 
   static async start(folder: string): Promise<Place> {
     const args = ["serve", "--port=0", "--turn-port=0", `--data-dir=${folder}`, "--log-format=json"];
+    args.push("--turn-public-address-from=");
     const limits = ["--turn-session-allocations=1000", "--limits-address-connections-burst=1000"];
     const child = spawn(join(root, "dist/chatrandom"), [...args, ...limits], {
       stdio: ["ignore", "ignore", "pipe"],

@@ -95,7 +95,12 @@ async function stop({ child }: Started): Promise<void> {
 const folder = mkdtempSync(join(tmpdir(), "chatrandom-start-"));
 try {
   const runs = executables.map((executable, n) => {
-    const args = ["serve", `--data-dir=${join(folder, String(n))}`, "--log-level=warn"];
+    const args = [
+      "serve",
+      `--data-dir=${join(folder, String(n))}`,
+      "--log-level=warn",
+      "--turn-public-address-from=",
+    ];
     return { executable, args, walls: [] as number[], cpus: [] as number[], first: 0 };
   });
   for (const run of runs) {

@@ -148,7 +148,10 @@ describe("tells where the relay is", () => {
   test("and what calls to other networks need", () => {
     const text = greet({}, { relay });
     expect(text).toMatch(/STUN, TURN +192\.168\.1\.20 port 3478 +in your network\n/);
-    expect(text).toContain("forward UDP and TCP 3478, UDP 49152-65535 and set turn.public_address");
+    expect(text).toContain("for calls to other networks: forward UDP and TCP 3478, UDP 49152-65535\n");
+    expect(greet({ CHATRANDOM_TURN_PUBLIC_ADDRESS_FROM: "" }, { relay })).toContain(
+      "forward UDP and TCP 3478, UDP 49152-65535 and set turn.public_address",
+    );
   });
 
   test("and from where it is reached", () => {

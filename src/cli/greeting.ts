@@ -118,13 +118,17 @@ function relayRows(
     else {
       const ports = `UDP and TCP ${port}, UDP ${turn.min_port}-${turn.max_port}`;
       if (reach === "public") rows.push(["", `lets calls through firewalls, if yours is open for ${ports}`]);
-      else rows.push(["", `for calls to other networks: forward ${ports} and set turn.public_address`]);
+      else rows.push(["", `for calls to other networks: forward ${ports}${further(turn)}`]);
     }
   }
   const elsewhere = [...turn.urls, ...ice.urls];
   if (elsewhere.length > 0) rows.push([elsewhere.join(", ")]);
   return rows.length > 0 ? rows : [["none", "only direct calls: see turn.enabled and ice.urls"]];
 }
+
+/** Beyond the ports. A router may lead back to itself, and then its address is found. */
+const further = ({ public_address_from }: Config["turn"]): string =>
+  public_address_from.length > 0 ? "" : " and set turn.public_address";
 
 function adviceFor({ tls, host }: Config, certificate: Shown | undefined): string {
   if (certificate === undefined) {

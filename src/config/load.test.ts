@@ -87,6 +87,7 @@ function anyValue(type: Type<unknown>): fc.Arbitrary<unknown> {
       return name.map((name) => `${name}@example.org`);
     case "url":
       if (type.allowed.includes("https://")) return name.map((name) => `https://${name}.example/directory`);
+      if (!type.allowed.includes("turn:")) return name.map((name) => `stun:${name}:3478`);
       return name.map((name) => `turn:${name}:3478?transport=udp`);
     case "redis":
       return name.map((name) => `redis://someone:word@${name}:6379/1`);

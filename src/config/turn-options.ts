@@ -11,6 +11,7 @@ import {
   orWord,
   port,
   size,
+  stunUrl,
   text,
   whole,
 } from "./types.ts";
@@ -40,18 +41,29 @@ export const turnOptions = {
   "turn.public_address": option({
     type: optional(address),
     default: "",
-    defaultDoc: "a public address of this machine, if it has one",
+    defaultDoc:
+      "a public address of this machine, or that of a NAT which leads to it: turn.public_address_from",
     doc:
       "The address by which visitors reach this machine, where a NAT is in front of it. Let it forward turn.port and the " +
       "ports from turn.min_port to turn.max_port as they are.",
+  }),
+  "turn.public_address_from": option({
+    type: list(stunUrl, 10),
+    default: ["stun:stun.cloudflare.com:3478", "stun:stun.l.google.com:19302"],
+    doc:
+      "STUN servers that are asked from which address this machine is seen: at start and every half hour, one after the " +
+      "other until one answers, and only where turn.public_address is not given and the relay can be reached by others " +
+      "but has no public address. They get one packet that holds nothing, and see where it comes from. Where a TURN " +
+      "allocation at that address leads to the relay, it is taken for turn.public_address. An empty list asks nobody.",
   }),
   "turn.allow_private": option({
     type: orWord("auto", boolean),
     default: "auto" as boolean | "auto",
     doc:
       "Whether the relay may relay to addresses of private networks. auto allows it where the machine has no public " +
-      "address and neither domain nor turn.public_address is given: a party in one network. Loopback, link-local and " +
-      "other special addresses stay forbidden, and so are this machine's own but for the ports of other calls.",
+      "address, none is found for it, and neither domain nor turn.public_address is given: a party in one network. " +
+      "Loopback, link-local and other special addresses stay forbidden, and so are this machine's own but for the ports " +
+      "of other calls.",
   }),
   "turn.min_port": option({
     type: whole(1024, 65_535),

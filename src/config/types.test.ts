@@ -17,6 +17,7 @@ import {
   orWord,
   origin,
   size,
+  stunUrl,
   text,
   whole,
 } from "./types.ts";
@@ -207,6 +208,12 @@ test.each([
   "turn://a",
   "turn:u@a",
 ])("%j is none", (text) => expect(iceUrl.parse(text)).toBeUndefined());
+test.each([
+  ["stun:a.example", "stun:a.example"],
+  ["stun:[2001:db8::1]:3478", "stun:[2001:db8::1]:3478"],
+  ["stuns:a.example", undefined],
+  ["turn:a.example", undefined],
+])("the STUN server without TLS of %s is %s", (text, value) => expect(stunUrl.parse(text)).toBe(value));
 
 test("text stays on one line and within its length", () => {
   expect(["", "ok ü 😀", "a\nb", "\u001b[2J", "x".repeat(11)].map((each) => text(10).parse(each))).toEqual([

@@ -301,6 +301,14 @@ export const iceUrl: Type<string> = textual({
   format: (value) => value,
 });
 
+/** The address of a STUN server, without TLS. */
+export const stunUrl: Type<string> = textual({
+  placeholder: "url",
+  allowed: 'an address such as "stun:stun.example.org:3478"',
+  parse: (text) => (text.startsWith("stun:") ? iceUrl.parse(text) : undefined),
+  format: (value) => value,
+});
+
 /** Elements never hold a comma, or a list could not be written as a variable. */
 export function list<T>(element: Type<T>, max = 100): ListType<T> {
   const bounded = <V>(values: readonly (V | undefined)[]): readonly V[] | undefined =>

@@ -41,7 +41,8 @@ export function judgePublicAddress({ named, own, here, configured, tried }: Addr
       "let the name lead to this machine, unless a proxy elsewhere is in front of it",
     );
   const router = outside.find((address) => !own.includes(address));
-  if (configured !== undefined && router !== undefined) {
+  const isKnown = tried.some(({ relayed }) => relayed?.address === router);
+  if (configured !== undefined && router !== undefined && !isKnown) {
     const change = `set ${spelled("turn.public_address")} to ${router}, and let the router forward the ports of the relay`;
     if (configured === "")
       return warning(

@@ -89,6 +89,17 @@ describe("the public address", () => {
     expect(judgePublicAddress({ ...routed, own: ["9.9.9.9"], configured: "" }).level).toBe("fine");
   });
 
+  test("a router that the relay has found by itself", () => {
+    const found: Tried = { ...udp, remote: "9.9.9.9", relayed: at("9.9.9.9"), mapped: at("192.168.1.1") };
+    const routed = { named: ["9.9.9.9"], own: ["10.0.0.5"], here: true, configured: "" };
+    expect(judgePublicAddress({ ...routed, tried: [seen("9.9.9.9"), found] })).toMatchObject({
+      level: "fine",
+      text: expect.stringContaining("a NAT in front of this machine"),
+    });
+    const other: Tried = { ...found, relayed: at("8.8.4.4") };
+    expect(judgePublicAddress({ ...routed, tried: [seen("9.9.9.9"), other] }).level).toBe("warning");
+  });
+
   test("seen from inside only says nothing of the name", () => {
     const inside = { named: ["9.9.9.9"], own: ["10.0.0.5"], here: true, tried: [seen("10.0.0.5")] };
     expect(judgePublicAddress(inside).level).toBe("fine");

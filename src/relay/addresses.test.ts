@@ -4,6 +4,7 @@ import {
   isLost,
   listenHost,
   type Machine,
+  type Nat,
   relayAddresses,
   signatureOf,
   type Wanted,
@@ -21,9 +22,9 @@ const wanted = (more: Partial<Omit<Wanted, "turn">> & Partial<Wanted["turn"]> = 
   const { host = "::", domain = "", ...turn } = more;
   return { host, domain, turn: { public_address: "", allow_private: "auto", ...turn, host: "" } };
 };
-const addresses = (more: Parameters<typeof wanted>[0], on: Machine, hosts?: string[]) => {
+const addresses = (more: Parameters<typeof wanted>[0], on: Machine, found?: Nat) => {
   const all = wanted(more);
-  return relayAddresses(all, hosts ?? [listenHost(all)], on);
+  return relayAddresses(all, [listenHost(all)], on, found);
 };
 
 const HOME = machine(["172.17.0.1", "192.168.1.20", "fd00::20"], ["192.168.1.20", "fd00::20"]);
@@ -76,6 +77,21 @@ describe("the relay", () => {
       reach: "public",
       allowPrivate: false,
     });
+  });
+
+  test("behind a NAT whose address is found is known by it like by one that is given", () => {
+    const found = { outside: "8.8.4.4", inside: "10.0.0.5" };
+    expect(addresses({}, CLOUD, found)).toEqual(addresses({ public_address: "8.8.4.4" }, CLOUD));
+    const named = addresses({ domain: "chat.example" }, CLOUD, found);
+    expect(named).toEqual(addresses({ domain: "chat.example", public_address: "8.8.4.4" }, CLOUD));
+  });
+
+  test("leaves an address that was found where an interface is public, or the one it stands for is gone", () => {
+    const found = { outside: "8.8.8.8", inside: "10.0.0.5" };
+    for (const now of [RENTED, HOME, machine([])])
+      expect(addresses({}, now, found)).toEqual(addresses({}, now));
+    expect(addresses({ public_address: "8.8.4.4" }, CLOUD, found).offered).toEqual(["8.8.4.4"]);
+    expect(addresses({ host: "127.0.0.1" }, CLOUD, found).reach).toBe("this machine");
   });
 
   test("is at the address that the operator gives, where the machine has several", () => {

@@ -24,13 +24,20 @@ export interface Machine {
   readonly outward: readonly string[];
 }
 
+/** A NAT that leads to us. */
+export interface Nat {
+  readonly outside: string;
+  /** The address of ours that it stands for. */
+  readonly inside: string;
+}
+
 export interface RelayAddresses {
   /** At least one. */
   readonly listen: readonly string[];
   /** Where allocations are made: one address for each family at most. */
   readonly relay: readonly string[];
-  /** The address of a NAT in front of us, and which of `relay` it stands for. */
-  readonly nat?: { readonly outside: string; readonly inside: string };
+  /** In front of us; it stands for one of `relay`. */
+  readonly nat?: Nat;
   /** Every address of this machine. */
   readonly own: readonly string[];
   /** Where others find the relay, the best first. */
@@ -53,9 +60,23 @@ export function listenHost({ host, domain, turn }: Wanted): string {
   return isLoopbackHost(host) && domain !== "" ? "::" : host;
 }
 
-/** `hosts` are the addresses that `listenHost` stands for. */
-export function relayAddresses(wanted: Wanted, hosts: readonly string[], machine: Machine): RelayAddresses {
-  const { domain, turn } = wanted;
+/**
+ * `hosts` are the addresses that `listenHost` stands for. `found` counts like an address that is given, where there is none
+ * that others reach.
+ */
+export function relayAddresses(
+  wanted: Wanted,
+  hosts: readonly string[],
+  machine: Machine,
+  found?: Nat,
+): RelayAddresses {
+  const without = addressesWith(wanted, hosts, machine);
+  if (!found || without.reach !== "private" || !without.relay.includes(found.inside)) return without;
+  const turn = { ...wanted.turn, public_address: found.outside };
+  return addressesWith({ ...wanted, turn }, hosts, machine);
+}
+
+function addressesWith({ domain, turn }: Wanted, hosts: readonly string[], machine: Machine): RelayAddresses {
   const own = ownAddresses(machine);
   const found = hosts.flatMap((host) => {
     if (host === "::") return own;
@@ -88,7 +109,7 @@ export function relayAddresses(wanted: Wanted, hosts: readonly string[], machine
   };
 }
 
-function natOf(outside: string, relay: readonly string[], onlyHere: boolean): RelayAddresses["nat"] {
+function natOf(outside: string, relay: readonly string[], onlyHere: boolean): Nat {
   const inside = relay.find((address) => isIP(address) === isIP(outside));
   if (onlyHere || inside === undefined) {
     throw new Failure(

@@ -11,6 +11,7 @@ import { type Clock, realClock } from "../clock.ts";
 import { noRefusals } from "./counts.ts";
 import type { Credentials } from "./credentials.ts";
 import { proxyHeader } from "./forward.ts";
+import type { Finder, FinderParts } from "./public-address.ts";
 import { ALL_ARRIVED, coturnBinary, ownAddress, relayMessages, startRelay } from "./test-relay.ts";
 import { type Answer, ATTRIBUTE, METHOD, TurnClient } from "./test-turn.ts";
 
@@ -609,7 +610,8 @@ describe("the process", () => {
       const [relayUrl, loadUrl, dataDir, binary] = process.argv.slice(1);
       const { openRelay, coturn } = await import(relayUrl);
       const { loadConfig } = await import(loadUrl);
-      const { config } = loadConfig({ env: { CHATRANDOM_DATA_DIR: dataDir, CHATRANDOM_TURN_PORT: "0" } });
+      const env = { CHATRANDOM_TURN_PORT: "0", CHATRANDOM_TURN_PUBLIC_ADDRESS_FROM: "" };
+      const { config } = loadConfig({ env: { ...env, CHATRANDOM_DATA_DIR: dataDir } });
       const log = { debug() {}, info() {}, warn() {}, error() {} };
       const program = { ...coturn, content: () => readFileSync(binary) };
       const relay = await openRelay({ config, secret: "x", log, program });
@@ -642,12 +644,23 @@ describe("the process", () => {
         return () => {};
       };
       const clock: Clock = { ...realClock, every };
-      const relay = await startRelay({}, { machine: async () => ({ interfaces, outward: [] }), clock });
+      let finding: FinderParts | undefined;
+      const askIn = vi.fn<Finder["askIn"]>();
+      const find = (parts: FinderParts): Finder => {
+        finding = parts;
+        return { askIn, stop() {} };
+      };
+      const relay = await startRelay(
+        { CHATRANDOM_TURN_PUBLIC_ADDRESS_FROM: "stun:stun.example" },
+        { machine: async () => ({ interfaces, outward: [] }), clock, find },
+      );
       const moves: string[] = [];
       relay.onMove(() => moves.push(relay.shared().hosts[0]!));
       return {
         relay,
         moves,
+        finding: finding!,
+        askIn,
         look: () => look(),
         has: (now: typeof all) => void (interfaces = now),
         client: () =>
@@ -713,6 +726,57 @@ describe("the process", () => {
       // It waits for nothing but its turn.
       await new Promise(setImmediate);
       expect(moves).toEqual([]);
+    });
+
+    test("looks for its public address once it runs, and again soon", async () => {
+      const { relay, finding, askIn, look, has, beganAnew } = await moving(all);
+      expect(finding.servers).toEqual(["stun:stun.example"]);
+      expect(askIn.mock.calls).toEqual([[0]]);
+      expect(finding.relay()).toMatchObject({
+        inside: host,
+        port: relay.port,
+        secret: relay.shared().secret,
+      });
+      const pid = relay.pid();
+      has({ ...all, ...NETWORK });
+      look();
+      await beganAnew(pid);
+      expect(askIn.mock.calls).toEqual([[0], [5_000]]);
+      has({ lo: all.lo });
+      look();
+      await until(() => relay.shared().reach === "this machine");
+      expect(finding.relay()).toBeUndefined();
+    });
+
+    test("takes a public address that is found for it, when no call goes by it, and leaves it with its network", async () => {
+      const { relay, moves, finding, askIn, look, has, client, beganAnew } = await moving(all);
+      const pid = relay.pid();
+      const visitor = await client();
+      await visitor.allocated();
+      finding.found({ outside: "8.8.4.4", inside: host });
+      await until(() => JSON.stringify(relay.logged).includes("when no call goes by it"));
+      expect(relay.pid()).toBe(pid);
+      visitor.close();
+      await until(async () => (await relay.counts()).allocations === 0);
+      look();
+      await beganAnew(pid);
+      expect(moves).toEqual(["8.8.4.4"]);
+      const nat = { outside: "8.8.4.4", inside: host };
+      expect(relay.shared()).toMatchObject({ hosts: ["8.8.4.4"], reach: "public", nat });
+      expect(finding.relay()).toMatchObject(nat);
+      const other = await client();
+      expect((await other.allocated()).address).toBe("8.8.4.4");
+      other.close();
+      await until(async () => (await relay.counts()).allocations === 0);
+      // Nobody is asked anew for that.
+      expect(askIn.mock.calls).toEqual([[0]]);
+      for (const interfaces of [{ lo: all.lo }, all]) {
+        const before = relay.pid();
+        has(interfaces);
+        look();
+        await beganAnew(before);
+      }
+      expect(moves.slice(1)).toEqual(["127.0.0.1", host]);
     });
   });
 

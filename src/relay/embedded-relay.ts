@@ -18,6 +18,7 @@ import {
   isLost,
   listenHost,
   type Machine,
+  type Nat,
   relayAddresses,
   type RelayAddresses,
   signatureOf,
@@ -30,6 +31,7 @@ import { addRefusals, noRefusals, type RelayCounts } from "./counts.ts";
 import { relaySecretOf } from "./credentials.ts";
 import { localHeader } from "./forward.ts";
 import type { OwnRelay } from "./ice-servers.ts";
+import { findPublicAddress, type Sought } from "./public-address.ts";
 
 export interface EmbeddedRelayOptions {
   readonly config: Pick<Config, "host" | "domain" | "turn" | "data_dir">;
@@ -41,14 +43,15 @@ export interface EmbeddedRelayOptions {
   readonly clock?: Clock;
   /** What there is of this machine; asked again while the relay runs. */
   readonly machine?: () => Promise<Machine>;
+  readonly find?: typeof findPublicAddress;
 }
 
 /** An embedded relay as the nodes of its appliance know it; can be sent to workers. */
 export interface SharedRelay extends OwnRelay {
   /** Where, on loopback, it takes connections with the PROXY protocol. */
   readonly proxyPort: number;
-  /** The router in front of it, where the operator says that there is one. */
-  readonly nat?: RelayAddresses["nat"];
+  /** The router in front of it, as far as is known. */
+  readonly nat?: Nat;
 }
 
 export interface EmbeddedRelay {
@@ -73,6 +76,8 @@ export const coturn: EmbeddedProgram = {
 };
 
 const LOOK_AGAIN_MS = 10_000;
+/** A network that has just come may not lead out yet. */
+const SETTLE_MS = 5_000;
 const ANSWER_MS = 1_000;
 /** To count allocations takes a look at every socket of the system, and strangers may ask for it any number of times. */
 const COUNT_EVERY_MS = 1_000;
@@ -98,19 +103,23 @@ export async function openRelayFor(
  */
 export async function openRelay(options: EmbeddedRelayOptions): Promise<EmbeddedRelay> {
   const { config, secret, log, clock = realClock, program = coturn } = options;
+  const { machine = thisMachine, find = findPublicAddress } = options;
   const { turn, data_dir } = config;
-  const machine = options.machine ?? thisMachine;
   const hosts = await addressesOf(listenHost(config));
   let seen = await machine();
+  let found: Nat | undefined;
   let addresses = relayAddresses(config, hosts, seen);
+  const asks = turn.public_address === "" ? turn.public_address_from : [];
   const port = await choosePort(addresses.listen, turn.port);
   const at = addresses.offered;
   if (addresses.reach === "public") log.info({ at, port }, "the relay can be reached from everywhere");
   else if (addresses.reach === "private") {
     log.info(
-      { at, port, allowPrivate: addresses.allowPrivate },
-      "the relay is in a private network. For calls from elsewhere forward its ports to this machine and say by which " +
-        "address it is reached then: turn.public_address",
+      { at, port, allowPrivate: addresses.allowPrivate, asks },
+      "the relay is in a private network. For calls from elsewhere forward its ports to this machine" +
+        (asks.length > 0
+          ? "; from where it is seen is asked once it runs"
+          : " and say by which address it is reached then: turn.public_address"),
     );
   } else {
     log.info(
@@ -175,48 +184,72 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
     return count;
   };
 
+  const sought = (): Sought | undefined => {
+    const { reach, nat, relay, own } = addresses;
+    if (running?.state() !== "up" || (reach !== "private" && !nat)) return undefined;
+    return { inside: relay[0]!, ...(nat && { outside: nat.outside }), own, port, secret };
+  };
+  const finder = find({
+    servers: asks,
+    relay: sought,
+    found(nat) {
+      found = nat;
+      look();
+    },
+    clock,
+    log,
+  });
+
   const moved = new Set<() => void>();
-  let told = signatureOf(seen);
+  const stateOf = (of: Machine, { nat }: RelayAddresses): string => `${signatureOf(of)} ${nat?.outside}`;
+  let told = stateOf(seen, addresses);
   /**
    * New addresses are listened on, and old ones let go: coturn has to begin anew for that, which ends the calls that go by
    * it. Networks of containers come and go, so that waits until there is no call, unless those have lost their address.
    */
   const lookAgain = async (): Promise<void> => {
     const now = await machine();
-    const signature = signatureOf(now);
-    const say = (what: object, message: string): void => {
-      if (signature !== told) log.info(what, message);
-      told = signature;
+    const say = (state: string, what: object, message: string): void => {
+      if (state !== told) log.info(what, message);
+      told = state;
     };
     let next: RelayAddresses;
     try {
-      next = relayAddresses(config, hosts, now);
+      next = relayAddresses(config, hosts, now, found);
     } catch (error) {
-      return say({ reason: (error as Error).message }, "the relay stays at its addresses");
+      const reason = (error as Error).message;
+      return say(signatureOf(now), { reason }, "the relay stays at its addresses");
     }
+    // It was that of another network.
+    if (next.nat?.outside !== found?.outside) found = undefined;
     if (!running) return;
+    const state = stateOf(now, next);
     if (!isLost(addresses, next)) {
-      if (signature === signatureOf(seen)) return;
+      if (state === stateOf(seen, addresses)) return;
       if ((await allocations()) > 0)
-        return say(
-          {},
-          "the addresses of this machine have changed; the relay takes them when no call goes by it",
-        );
+        return say(state, {}, "the relay has other addresses now; it takes them when no call goes by it");
     }
-    [seen, addresses, told] = [now, next, signature];
-    log.info("the addresses of this machine have changed; the relay starts again");
+    const isElsewhere = signatureOf(now) !== signatureOf(seen);
+    [seen, addresses, told] = [now, next, state];
+    log.info({ at: addresses.offered }, "the relay has other addresses now; it starts again");
     for (const listener of moved) listener();
     const pid = running.pid();
     if (pid !== undefined) process.kill(pid, "SIGTERM");
+    if (isElsewhere) finder.askIn(SETTLE_MS);
   };
-  const stopLooking = clock.every(LOOK_AGAIN_MS, () => {
-    lookAgain().catch((error: Error) => log.warn({ err: error }, "cannot look for new addresses"));
-  });
+  let looking = Promise.resolve();
+  const look = (): void => {
+    looking = looking
+      .then(lookAgain)
+      .catch((error: Error) => log.warn({ err: error }, "cannot look for new addresses"));
+  };
+  const stopLooking = clock.every(LOOK_AGAIN_MS, look);
 
   let stopping: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
     stopLooking();
     await starting?.catch(() => {});
+    finder.stop();
     await running?.stop();
     removeFiles();
   };
@@ -229,7 +262,7 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
       secret,
       ...(addresses.nat && { nat: addresses.nat }),
     }),
-    start: () => (starting ??= start()),
+    start: () => (starting ??= start().then(() => finder.askIn(0))),
     state: () => running?.state() ?? "starting",
     pid: () => running?.pid(),
     counts: async () => ({ allocations: await allocations(), ...refusals }),

@@ -2,6 +2,7 @@
 import { isIPv6 } from "node:net";
 import type { Clock } from "../clock.ts";
 import type { IceServer } from "../protocol/messages.ts";
+import type { Nat } from "./addresses.ts";
 import { testRelay, type Tried } from "./self-test.ts";
 import type { TurnReason } from "./turn-error.ts";
 
@@ -16,14 +17,8 @@ export interface RegularTestParts {
     warn(what: object, message: string): void;
     error(what: object, message: string): void;
   };
-  /** A router in front of us, and the address of ours that it stands for. */
   nat?(): Nat | undefined;
   readonly test?: typeof testRelay;
-}
-
-export interface Nat {
-  readonly outside: string;
-  readonly inside: string;
 }
 
 /** How the last test went. */

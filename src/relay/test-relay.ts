@@ -54,7 +54,12 @@ export async function startRelay(
   const dataDir = mkdtempSync(join(tmpdir(), "chatrandom-relay-"));
   open.push(async () => rmSync(dataDir, { recursive: true, force: true }));
   const { config } = loadConfig({
-    env: { CHATRANDOM_DATA_DIR: dataDir, CHATRANDOM_TURN_PORT: "0", ...env },
+    env: {
+      CHATRANDOM_DATA_DIR: dataDir,
+      CHATRANDOM_TURN_PORT: "0",
+      CHATRANDOM_TURN_PUBLIC_ADDRESS_FROM: "",
+      ...env,
+    },
   });
   const logged: TestRelay["logged"] = [];
   const say =

@@ -63,6 +63,7 @@ const options = (dataDir: string) => [
   "serve",
   "--port=0",
   "--turn-port=0",
+  "--turn-public-address-from=",
   `--data-dir=${dataDir}`,
   "--log-format=json",
 ];

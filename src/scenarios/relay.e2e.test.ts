@@ -68,7 +68,13 @@ class Appliance {
       ],
       {
         cwd: folder,
-        env: { PATH: process.env.PATH!, HOME: folder, ...env },
+        // Nobody outside is asked anything.
+        env: {
+          PATH: process.env.PATH!,
+          HOME: folder,
+          CHATRANDOM_TURN_PUBLIC_ADDRESS_FROM: "",
+          ...env,
+        },
         stdio: ["ignore", "ignore", "pipe"],
       },
     );

@@ -56,7 +56,8 @@ export async function startAppliance({
   ];
   const child: ChildProcess = spawn(program, rest, {
     cwd: folder,
-    env: { PATH: process.env.PATH, HOME: folder },
+    // Nobody outside is asked anything.
+    env: { PATH: process.env.PATH, HOME: folder, CHATRANDOM_TURN_PUBLIC_ADDRESS_FROM: "" },
     stdio: ["ignore", "ignore", "pipe"],
   });
   const lines: string[] = [];
