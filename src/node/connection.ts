@@ -72,6 +72,11 @@ export class Connection {
     return !this.#closed;
   }
 
+  /** Whether the client is seen on this machine or in a private network. */
+  get lan(): boolean {
+    return this.came?.lan ?? false;
+  }
+
   // From the socket
 
   onFrame(raw: Uint8Array, isBinary: boolean): void {

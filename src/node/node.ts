@@ -12,8 +12,10 @@ import type { ConnectionOwner, ConnectionRates } from "./connection.ts";
 import type { Came } from "./came.ts";
 import type { NodeParts, Refusal } from "./contracts.ts";
 import { Door } from "./door.ts";
+import { relayedOnly } from "./hidden-visitor.ts";
 import { hideInData, hideInText } from "./hide-addresses.ts";
 import { Lease } from "./lease.ts";
+import { signalOfLan } from "./private-addresses.ts";
 import { Ring } from "./ring.ts";
 import { Sessions } from "./sessions.ts";
 import type { Socket } from "./socket.ts";
@@ -254,7 +256,7 @@ export class Node implements ConnectionOwner, LinkEvents {
     }
     if (seat.connection !== connection) return; // superseded in this very turn
     if (message.type === "signal" && this.#isHidden(message)) {
-      const data = hideInData(message.data);
+      const data = hideInData(message.data, relayedOnly);
       if (data === undefined) return;
       const hidden: ClientMessage = { type: "signal", pair: message.pair, data };
       const bytes = Buffer.from(JSON.stringify(hidden));
@@ -262,10 +264,12 @@ export class Node implements ConnectionOwner, LinkEvents {
       return;
     }
     if (message.type !== "find") {
-      this.#sessions.dispatch(seat, { type: "message", message, raw });
+      const said = message.type === "signal" && connection.lan ? signalOfLan(raw) : raw;
+      this.#sessions.dispatch(seat, { type: "message", message, raw: said });
       return;
     }
-    if (message.offer !== undefined && this.#isHidden(message)) message.offer = hideInText(message.offer);
+    if (message.offer !== undefined && this.#isHidden(message))
+      message.offer = hideInText(message.offer, relayedOnly);
     const wait = this.addresses.take(connection.address, "finds", this.clock.now());
     if (wait > 0) {
       connection.refuse(wait);

@@ -15,10 +15,12 @@ import { hasRoom } from "../session/held.ts";
 import type { Note, Signal } from "../session/note.ts";
 import { step } from "../session/step.ts";
 import { ask } from "./ask.ts";
+import type { Connection } from "./connection.ts";
 import type { NodeParts } from "./contracts.ts";
 import { Hub } from "./hub.ts";
 import type { Seat } from "./hub.ts";
 import { Moves } from "./moves.ts";
+import { messageAfar, signalAfar, signalThere } from "./private-addresses.ts";
 
 export interface SessionsEvents {
   /** The numbers that visitors are told. */
@@ -162,14 +164,14 @@ export class Sessions {
     const { connection, session } = seat;
     switch (effect.do) {
       case "relay":
-        connection?.sendRaw(effect.raw);
+        this.#relay(connection, effect.raw);
         break;
       case "tell":
         if (effect.note.type === "signal") this.#signal(seat, effect.note);
         else this.#tell(effect.partner, { session: session.id, node: this.#parts.id }, effect.note);
         break;
       case "send":
-        connection?.send(effect.message);
+        connection?.send(connection.lan ? effect.message : messageAfar(effect.message));
         break;
       case "call":
         void this.#call(seat, effect.call);
@@ -215,6 +217,11 @@ export class Sessions {
     }
   }
 
+  #relay(connection: Connection | undefined, raw: Uint8Array): void {
+    const heard = connection?.lan ? signalThere(raw) : signalAfar(raw);
+    if (heard) connection?.sendRaw(heard);
+  }
+
   #welcome(seat: Seat, resumed: boolean): Welcome {
     const { ice, settings } = this.#parts;
     const { state } = seat.session;
@@ -235,7 +242,7 @@ export class Sessions {
       iceServers: ice.servers(seat.session.id, seat.connection?.came),
       iceTransportPolicy: ice.policy,
       online: this.#events.counts().online,
-      settings: { ...settings, lan: seat.connection?.came?.lan ?? false },
+      settings: { ...settings, lan: seat.connection?.lan ?? false },
     };
   }
 

@@ -81,7 +81,7 @@ export interface Find {
 export interface Leave {
   type: "leave";
 }
-/** An offer, an answer or a candidate. The node relays `data` unread, unless `relay` asks to take addresses out of it. */
+/** An offer, an answer or a candidate. The node relays `data` unread, unless addresses are to be taken out of it (S6, S7). */
 export interface Signal {
   type: "signal";
   pair: string;

@@ -1,6 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { hideInData, hideInText } from "./hide-addresses.ts";
+import { relayedOnly } from "./hidden-visitor.ts";
+import * as hide from "./hide-addresses.ts";
+
+const hideInText = (text: string) => hide.hideInText(text, relayedOnly);
+const hideInData = (data: Record<string, unknown>) => hide.hideInData(data, relayedOnly);
 
 const HOST = "candidate:1 1 udp 2122260223 192.168.1.7 54321 typ host generation 0 ufrag abcd network-id 1";
 const MDNS = "candidate:2 1 udp 2122260223 1b4d4e66-5b0e-4b4f-9d1e-6a6c1e8f2c11.local 54322 typ host";
