@@ -20,7 +20,7 @@ const make = (role: Role, mode: Mode = "video"): Peer =>
     mode,
     role,
     configuration: { iceServers: [] },
-    discretion: { relayOnly: false, lan: false },
+    discretion: () => ({ relayOnly: false, lan: false }),
     newConnection: network.newConnection,
     newStream: () => new FakeStream() as unknown as MediaStream,
     tracks: () => tracks,

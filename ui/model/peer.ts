@@ -22,7 +22,8 @@ export interface PeerSetup {
   mode: Mode;
   role: Role;
   configuration: RTCConfiguration;
-  discretion: Discretion;
+  /** Asked whenever something goes out: the visitor may have come home or left it. */
+  discretion(): Discretion;
   newConnection(configuration: RTCConfiguration): RTCPeerConnection;
   newStream(): MediaStream;
   /** The tracks to send; asked for when needed, since they may change until then. */
@@ -251,7 +252,7 @@ export class Peer {
   }
 
   #discreet(sdp = ""): string {
-    return discreetSdp(sdp, this.#setup.discretion);
+    return discreetSdp(sdp, this.#setup.discretion());
   }
 
   #step<T>(step: () => Promise<T>): Promise<T> {
@@ -305,7 +306,7 @@ export class Peer {
     // An empty one says that there are no more, which nobody needs to know.
     if (!found?.candidate) return;
     const { sdpMid, sdpMLineIndex, usernameFragment } = found;
-    const candidate = discreetCandidate(found.candidate, this.#setup.discretion);
+    const candidate = discreetCandidate(found.candidate, this.#setup.discretion());
     // A browser calls by TCP but never takes such a call: two of them cannot meet that way.
     if (candidate === null || candidate.includes(" tcptype active")) return;
     const own = { candidate, sdpMid, sdpMLineIndex, usernameFragment };

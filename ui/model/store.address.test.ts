@@ -91,6 +91,26 @@ test("a private address is told where the node sees one, and nowhere else", asyn
   }
 });
 
+test("a private address is told no more by who has left home in mid-call", async () => {
+  open({ settings: { lan: true } });
+  store.start("text");
+  await settle();
+  sockets.last.says(matched("p", { mode: "text", offer: OFFER }));
+  await clock.pass(100);
+  sockets.last.breaks();
+  await clock.until(() => sockets.live === 1);
+  open({ settings: { lan: false }, resumed: true, state: "paired", pair: "p" });
+  await clock.pass(100);
+  for (const address of ["192.168.1.5", "198.51.100.7"]) {
+    const candidate = `candidate:1 1 udp 1 ${address} 9 typ host`;
+    const event = { candidate: { candidate, sdpMid: "0" } } as RTCPeerConnectionIceEvent;
+    for (const connection of browser.network.open) connection.onicecandidate?.(event);
+  }
+  await clock.pass(100);
+  const told = JSON.stringify(sockets.last.all("signal"));
+  expect([told.includes("198.51.100.7"), told.includes("192.168.1.5")]).toEqual([true, false]);
+});
+
 test("the switch counts from the next call on, and is kept for the next visit", async () => {
   open();
   store.start("text");

@@ -84,7 +84,8 @@ export function createStore(browser: Browser): Store {
     const { newConnection, newStream } = browser;
     const configuration = ice.configuration(hidden);
     if (!newConnection || ice.relayOffered.value === null) throw new Error("no connection can be made");
-    const [discretion, tracks] = [ice.discretion(hidden), () => media.tracks];
+    const discretion = () => ice.discretion(hidden);
+    const tracks = () => media.tracks;
     return new Peer({ mode: wanted, role, configuration, discretion, newConnection, newStream, tracks });
   }
 

@@ -90,7 +90,7 @@ export class Page {
       mode,
       role,
       configuration: {},
-      discretion: { relayOnly: false, lan: false },
+      discretion: () => ({ relayOnly: false, lan: false }),
       newConnection: this.#pages.network.newConnection,
       newStream: () => new FakeStream() as unknown as MediaStream,
       tracks: () => ({ audio: null, video: null }),
