@@ -1,7 +1,7 @@
 /** The page for who uses no mouse, sees badly, hears it read, or wants nothing to move. */
 import axe from "axe-core";
 import type { AxeResults } from "axe-core";
-import type { Browser } from "playwright-core";
+import type { Browser, Locator } from "playwright-core";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { startAppliance } from "./appliance.ts";
 import type { Appliance } from "./appliance.ts";
@@ -112,6 +112,31 @@ test("axe finds nothing wrong with a text chat", async () => {
   await isSound(green);
 });
 
+test.each(["Start", "Text only"])(
+  "a call that breaks for good says so and what helps, whole and aloud, on a phone too: %s",
+  async (mode) => {
+    const [red, green] = [
+      await visit({ color: "red", viewport: PHONE, clock: true }),
+      await visit({ color: "green" }),
+    ];
+    for (const visitor of [red, green]) await visitor.button(mode).click();
+    await isRead(red, "You are talking with somebody new.");
+    await green.say("hello");
+    await red.hears("hello");
+    await green.loseConnections();
+    await isRead(red, "Reconnecting…");
+    await isSound(red);
+    await red.page.clock.fastForward(30_000);
+    await isRead(red, "The connection broke");
+    await isRead(red, "Press Next to meet somebody else.");
+    await isSound(red);
+    for (const told of ["The connection broke", "Press Next to meet somebody else."]) {
+      const [words, flag] = [red.page.getByText(told, { exact: true }), red.button("Report or block")];
+      expect(await overlap(words, flag)).toBe(false);
+    }
+  },
+);
+
 test("all of a call is done by the keyboard alone, and what happens is read aloud", async () => {
   const [red, green, blue] = [
     await visit({ color: "red" }),
@@ -198,6 +223,12 @@ test.each([
   await red.button("Chat").click();
   expect(await cut()).toEqual([]);
 });
+
+async function overlap(one: Locator, other: Locator): Promise<boolean> {
+  const [a, b] = [await one.boundingBox(), await other.boundingBox()];
+  if (!a || !b) throw new Error("not on the page");
+  return a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
+}
 
 /** Runs in the page. The names of what one presses or writes in and that is partly beside the screen. */
 function cutOff(): string[] {

@@ -33,6 +33,8 @@ export interface VisitorOptions {
   /** What the system says when it is asked for the camera. */
   camera?: "works" | "denied" | "missing";
   viewport?: { width: number; height: number };
+  /** Whether the test may let the page's time run ahead. */
+  clock?: boolean;
 }
 
 export class Visitor {
@@ -62,10 +64,11 @@ export class Visitor {
   }
 
   static async open(browser: Browser, url: string, options: VisitorOptions = {}): Promise<Visitor> {
-    const { color = "red", camera = "works", viewport = { width: 1024, height: 720 } } = options;
+    const { color = "red", camera = "works", viewport = { width: 1024, height: 720 }, clock } = options;
     const context = await browser.newContext({ viewport, ignoreHTTPSErrors: true });
     await context.addInitScript(identity, { ...COLORS[color], camera });
     const visitor = new Visitor(context, await context.newPage(), color);
+    if (clock) await visitor.page.clock.install();
     await visitor.page.goto(url);
     return visitor;
   }
@@ -173,6 +176,19 @@ export class Visitor {
     await this.page.evaluate(() => {
       const { sockets } = window as unknown as Probed;
       for (const socket of sockets) socket.close();
+    });
+  }
+
+  /** Ends its peer connections, and makes no more: as a browser that has lost its network for good. */
+  async loseConnections(): Promise<void> {
+    await this.page.evaluate(() => {
+      const { peerConnections } = window as unknown as Probed;
+      for (const connection of peerConnections) connection.close();
+      window.RTCPeerConnection = class {
+        constructor() {
+          throw new Error("no more");
+        }
+      } as unknown as typeof RTCPeerConnection;
     });
   }
 

@@ -3,7 +3,7 @@
  * shape. A value is plain text or a function to plain text; nothing here is ever read as HTML.
  */
 import type { EndReason, Relaxation, ReportReason } from "../../src/protocol/messages.ts";
-import type { Failure } from "../model/state.ts";
+import type { AddressHidden, Failure } from "../model/state.ts";
 
 const number = new Intl.NumberFormat("en");
 const moment = new Intl.DateTimeFormat("en", { dateStyle: "long", timeStyle: "short" });
@@ -107,7 +107,10 @@ export const words = {
       },
       broken: {
         title: "The connection broke",
-        lines: ["It is still being tried to mend it. Next finds you somebody else."],
+        lines: [
+          "The way between you was lost, on your side or on theirs, and could not be mended so far.",
+          "Press Next to meet somebody else.",
+        ],
       },
       strangerSilent: {
         title: "No answer from them",
@@ -124,7 +127,17 @@ export const words = {
         "This browser chats in as many windows as it may. Close one of them, and the search goes on here.",
       ],
     },
-    hidden: "Your address is hidden, so the relay was the only way to try.",
+    /** No way through, where only a relay may be tried. */
+    failedHidden: {
+      byVisitor: [
+        "Your address is hidden, so only this place’s relay was tried. It mostly works with somebody else: press Next.",
+        "Does it happen again and again? Switch “Hide my address” off, or try from another network.",
+      ],
+      byPlace: [
+        "All calls here take this place’s relay, and it did not bring you together. It mostly works with somebody else: press Next.",
+        "Does it happen again and again? Try from another network, or tell the people who run this place.",
+      ],
+    } satisfies Record<Exclude<AddressHidden, "no">, string[]>,
     noRelay: "Without a relay no call can come about.",
     noRelayHelp: "Switch “Hide my address” off to call directly, or come back later.",
   },

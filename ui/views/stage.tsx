@@ -54,18 +54,28 @@ function useLayout(partnered: boolean): "one" | "two" {
   return partnered ? "one" : layout;
 }
 
-/** In a text chat the conversation is the picture, and the stranger a face above it. */
-function Strip() {
-  const { common } = useStore();
+/** In a text chat the conversation is the picture, and the stranger a face above it. `busy`: what is waited for. */
+function Strip({ busy }: { busy: string | null }) {
+  const store = useStore();
   const [seed] = useState(() => Math.floor(Math.random() * 1000));
+  const failed = isFailure(store.trouble.value);
+  const { title, lines } = failed
+    ? tell(situation(store))
+    : { title: words.stage.stranger, lines: busy ? [] : sharedWords(store.common.value) };
   return (
-    <div class="strip">
+    <div class="strip" data-mood={failed ? "away" : "here"}>
       <div class={`pane round tone-${seed % TONES}`}>
         <Looker seed={seed} />
       </div>
       <p>
-        <b>{words.stage.stranger}</b>
-        {sharedWords(common.value).map((line) => (
+        <b>{title}</b>
+        {busy && (
+          <span class="busy">
+            <i aria-hidden="true" />
+            {busy}
+          </span>
+        )}
+        {lines.map((line) => (
           <span key={line}>{line}</span>
         ))}
       </p>
@@ -88,11 +98,11 @@ export function Stage() {
 
   if (partnered) metSomebody.current = true;
   const { title, lines } = tell(situation(store));
-  // A failed call tells its story in the stranger's window, which a text chat has not got.
-  const told = store.trouble.value === "reconnecting" || (!video && isFailure(store.trouble.value));
-  const trouble = phase === "talking" && told ? title : null;
   // Who waits reads it in the stranger's window.
   const away = phase === "waiting" ? null : tellServer(store.server.value, phase);
+  const reconnecting = phase === "talking" && store.trouble.value === "reconnecting";
+  const busy = reconnecting ? title : away;
+  const written = !video && phase === "talking";
   // In a call there is no room for the whole story, which the own window tells while waiting.
   const unseen = partnered && video && isMediaProblem(media) && !store.cameraOn.value ? media : null;
   // While the windows are closed it stands there, large.
@@ -111,28 +121,20 @@ export function Stage() {
     >
       <h1 class="sr-only">{store.placeName.value}</h1>
       <p class="sr-only" role="status">
-        {[title, ...lines].join(" ")}
+        {[title, ...lines, away].join(" ")}
       </p>
       <section class="view">
-        {!video && phase === "talking" ? <Strip /> : <StrangerWindow video={video} />}
+        {written ? <Strip busy={busy} /> : <StrangerWindow video={video} />}
         {video && <OwnWindow small={layout === "one"} />}
         <div class="view-top">
           {(partnered || metSomebody.current) && <ReportMenu past={!partnered} />}
           <div class="view-notes">
-            {shared.length > 0 && !trouble && !away && !unseen && video && (
-              <p class="glass-note">{shared[0]}</p>
-            )}
+            {shared.length > 0 && !busy && !unseen && video && <p class="glass-note">{shared[0]}</p>}
             {unseen && <p class="glass-note">{words.media[unseen].title}</p>}
-            {trouble && (
+            {busy && !written && (
               <p class="glass-note busy">
                 <i aria-hidden="true" />
-                {trouble}
-              </p>
-            )}
-            {away && (
-              <p class="glass-note busy" role="status">
-                <i aria-hidden="true" />
-                {away}
+                {busy}
               </p>
             )}
           </div>

@@ -49,10 +49,15 @@ test.each(Object.keys(words.trouble.failed) as (keyof typeof words.trouble.faile
   },
 );
 
-test("who hides their address reads that this leaves fewer ways", () => {
-  const { lines } = tell({ ...waiting, trouble: "noWayThrough", addressHidden: "byVisitor" });
-  expect(lines.at(-1)).toBe(words.trouble.hidden);
-});
+test.each(["byVisitor", "byPlace"] as const)(
+  "whose address is hidden %s reads that only the relay was tried, and what helps then",
+  (addressHidden) => {
+    const { noWayThrough, broken } = words.trouble.failed;
+    const lines = words.trouble.failedHidden[addressHidden];
+    expect(tell({ ...waiting, trouble: "noWayThrough", addressHidden })).toEqual({ ...noWayThrough, lines });
+    expect(tell({ ...waiting, trouble: "broken", addressHidden })).toEqual(broken);
+  },
+);
 
 test("a server that is away says what becomes of a call, and after a while whose network it may be", () => {
   const away = (attempt: number) => ({ state: "reconnecting", attempt }) as const;

@@ -26,8 +26,8 @@ export interface Telling {
 export function tell(s: Situation): Telling {
   if (isFailure(s.trouble)) {
     const { title, lines } = words.trouble.failed[s.trouble];
-    const hidden = s.trouble === "noWayThrough" && s.addressHidden !== "no";
-    return { title, lines: hidden ? [...lines, words.trouble.hidden] : lines };
+    if (s.trouble !== "noWayThrough" || s.addressHidden === "no") return { title, lines };
+    return { title, lines: words.trouble.failedHidden[s.addressHidden] };
   }
   switch (s.phase) {
     case "home":

@@ -26,7 +26,11 @@ export function StrangerWindow({ video }: { video: boolean }) {
   const waiting = store.waiting.value;
   const open = store.server.value.state === "open";
   return (
-    <div class={`window theirs tone-${seed % TONES}`} data-seen={seen}>
+    <div
+      class={`window theirs tone-${seed % TONES}`}
+      data-seen={seen}
+      data-still={store.trouble.value === "reconnecting"}
+    >
       {/* Hidden from screen readers, who hear the same from the live region of the stage. */}
       <div class="poster" data-mood={stuck ? "away" : found ? "here" : "searching"} aria-hidden="true">
         <div class="poster-words">
