@@ -3,7 +3,7 @@
  * shape. A value is plain text or a function to plain text; nothing here is ever read as HTML.
  */
 import type { EndReason, Relaxation, ReportReason } from "../../src/protocol/messages.ts";
-import type { AddressHidden, Failure } from "../model/state.ts";
+import type { AddressHidden, Failure, Halt } from "../model/state.ts";
 
 const number = new Intl.NumberFormat("en");
 const moment = new Intl.DateTimeFormat("en", { dateStyle: "long", timeStyle: "short" });
@@ -121,12 +121,24 @@ export const words = {
         lines: ["Close other tabs with calls in them, or load this page again."],
       },
     } satisfies Record<Failure, { title: string; lines: string[] }>,
-    tooManyWindows: {
-      title: "Too many windows",
-      lines: [
-        "This browser chats in as many windows as it may. Close one of them, and the search goes on here.",
-      ],
-    },
+    halted: {
+      tooManyWindows: {
+        title: "Too many windows",
+        lines: [
+          "This browser chats in as many windows as it may. Close one of them, and the search goes on here.",
+        ],
+      },
+      tooFast: {
+        title: "One moment",
+        lines: ["That was a lot of people in a short time. Your search goes on by itself."],
+      },
+      storeAway: {
+        title: "Your search waits",
+        lines: [
+          "This place cannot bring people together at the moment. Your search goes on by itself as soon as it can.",
+        ],
+      },
+    } satisfies Record<Halt, { title: string; lines: string[] }>,
     /** No way through, where only a relay may be tried. */
     failedHidden: {
       byVisitor: [
@@ -146,6 +158,7 @@ export const words = {
     reconnecting: "The server is out of reach. Trying again…",
     stillAway:
       "The server is still out of reach. Is your own internet connection all right? This page goes on by itself.",
+    full: "This place is full at the moment. You get in by yourself as soon as there is room.",
     callGoesOn: "Server out of reach, your call goes on.",
     callWaits: "Server out of reach. Your call begins when it is back.",
   },

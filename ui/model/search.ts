@@ -3,10 +3,10 @@
  * for patience, until the node answers by `waiting` or `matched`.
  */
 import { MAX_OFFER_BYTES } from "../../src/protocol/limits.ts";
-import type { ErrorMessage, Find, Mode } from "../../src/protocol/messages.ts";
+import type { ErrorCode, ErrorMessage, Find, Mode } from "../../src/protocol/messages.ts";
 import type { Clock } from "./clock.ts";
 import type { Spare } from "./spare.ts";
-import type { Preferences } from "./state.ts";
+import type { Halt, Preferences } from "./state.ts";
 
 export interface SearchSetup {
   clock: Clock;
@@ -26,6 +26,12 @@ const LEAST_RETRY_S = 0.5;
 /** A node whose store is away keeps a `find` and answers it later, unless it says that it was dropped. */
 const KEPT_S = 10;
 const MOST_RETRY_S = 60;
+/** Refusals that may be over by and by. */
+const HALTS: Partial<Record<ErrorCode, Halt>> = {
+  rate_limited: "tooFast",
+  unavailable: "storeAway",
+  too_many_sessions: "tooManyWindows",
+};
 
 export class Search {
   readonly #setup: SearchSetup;
@@ -79,22 +85,25 @@ export class Search {
     this.#stopRetry();
   }
 
-  /** The node refused something; when it was the `find`, this finds a way. */
-  refused({ code, retryAfter }: ErrorMessage): void {
+  /** The node refused something; when it was the `find`, this finds a way. Says why the search halts meanwhile. */
+  refused({ code, retryAfter }: ErrorMessage): Halt | null {
     const find = this.#unanswered;
-    if (!find) return;
+    if (!find) return null;
     const { clock, random, send } = this.#setup;
-    // A device that searches and chats in too many windows has no place left: one may be free by and by.
-    if (code === "rate_limited" || code === "unavailable" || code === "too_many_sessions") {
+    const halt = HALTS[code];
+    if (halt) {
       const least = code === "unavailable" ? KEPT_S : LEAST_RETRY_S;
       const seconds = Math.min(MOST_RETRY_S, Math.max(least, retryAfter ?? 0)) * (1 + random() / 4);
       this.#stopRetry();
       this.#stopRetry = clock.after(seconds * 1000, () => this.begin(find.mode, find.again));
-    } else if (code === "invalid_message" && !isPlain(find)) {
+      return halt;
+    }
+    if (code === "invalid_message" && !isPlain(find)) {
       // The node would refuse the same again: anybody at all is better than nobody for ever.
       this.#unanswered = { type: "find", mode: find.mode, again: find.again, relay: find.relay };
       send(this.#unanswered);
     }
+    return null;
   }
 
   #find(mode: Mode, again: boolean): void {

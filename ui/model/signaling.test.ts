@@ -225,15 +225,18 @@ test("blocks and reports wait for the next connection, a bounded number of them;
   expect(sockets.last.sent.slice(1).map(({ type }) => type)).toEqual(Array(8).fill("block"));
 });
 
-test("waits as long as a node that is full asks for", async () => {
+test("waits as long as a node that is full asks for, and says that it is full", async () => {
   signaling.connect();
   sockets.last.opens();
   sockets.last.says({ type: "error", code: "too_many_sessions", message: "full", retryAfter: 30 });
   sockets.last.breaks(1013);
+  expect(links.at(-1)).toEqual({ state: "reconnecting", attempt: 1, full: true });
   await clock.pass(29_000);
   expect(sockets.all).toHaveLength(1);
   await clock.pass(10_000);
   expect(sockets.all).toHaveLength(2);
+  sockets.last.breaks();
+  expect(links.at(-1)).toEqual({ state: "reconnecting", attempt: 2 });
 });
 
 test("garbage from the node is dropped and the connection stays", () => {

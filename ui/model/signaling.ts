@@ -67,6 +67,7 @@ export class Signaling {
   #openedAt = 0;
   #attempt = 0;
   #retryAfter: number | undefined;
+  #full = false;
   #banned: Banned | null = null;
   readonly #waiting: (Block | Report | Quality)[] = [];
   #stopSilence = () => {};
@@ -114,6 +115,7 @@ export class Signaling {
 
   #openSocket(): void {
     this.#dropSocket();
+    this.#full = false;
     let socket: Socket;
     try {
       socket = this.#setup.openSocket();
@@ -163,6 +165,7 @@ export class Signaling {
       this.#leaveLater(message.after);
     } else if (message.type === "error" && !this.#open) {
       this.#retryAfter = message.retryAfter;
+      this.#full = message.code === "too_many_sessions";
     }
     this.#setup.onMessage(message);
     // After the message, which decides what is left to go on with.
@@ -207,7 +210,7 @@ export class Signaling {
     this.#attempt += 1;
     this.#retrying = true;
     this.#stopRetry = clock.after(delay, () => this.#openSocket());
-    onLink({ state: "reconnecting", attempt: this.#attempt });
+    onLink({ state: "reconnecting", attempt: this.#attempt, full: this.#full || undefined });
   }
 
   #closed(code: number): ServerLink {

@@ -15,12 +15,12 @@ export type Phase = "home" | "starting" | "waiting" | "connecting" | "talking";
 
 /**
  * The signaling connection. `reconnecting` keeps a call going; its attempt 0 only moves away from a node that drains.
- * `closed` will not come back by itself.
+ * `full`: the node is there, and takes nobody more. `closed` will not come back by itself.
  */
 export type ServerLink =
   | { state: "connecting" }
   | { state: "open" }
-  | { state: "reconnecting"; attempt: number }
+  | { state: "reconnecting"; attempt: number; full?: boolean }
   | {
       state: "closed";
       why: "banned" | "violation" | "flooding" | "superseded" | "notAdmitted";
@@ -46,11 +46,17 @@ export type Failure =
   | "strangerSilent" // the other page has never said a word
   | "browserRefused"; // this browser makes no more connections
 
+/** Why nobody is looked for although the visitor waits. It goes on by itself. */
+export type Halt =
+  | "tooManyWindows" // this browser searches and chats in as many as it may, until one is free
+  | "tooFast" // there were too many searches for a moment
+  | "storeAway"; // what finds people is out of the node's reach
+
 /** Why a call is in trouble, or cannot be, in words the views can put plainly. */
 export type CallTrouble =
   | Failure
+  | Halt
   | "reconnecting" // it was there, and is being mended
-  | "tooManyWindows" // this browser searches and chats in as many as it may; the search goes on when one is free
   | "noRelay" // the address is to be hidden, and nobody relays
   | "unsupported"; // this browser knows no calls
 

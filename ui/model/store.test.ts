@@ -256,18 +256,34 @@ test.each(["rate_limited", "too_many_sessions"] as const)(
   },
 );
 
-test("T7: who has too many windows open is told so, until the node lets this one search", async () => {
+test.each([
+  ["too_many_sessions", "tooManyWindows"],
+  ["rate_limited", "tooFast"],
+  ["unavailable", "storeAway"],
+] as const)(
+  "T7: whose search is refused for %s is told so, until the node lets it go on",
+  async (code, told) => {
+    open();
+    store.start("text");
+    await settle();
+    const refusal = { type: "error", code, message: "no", retryAfter: 5 } as const;
+    sockets.last.says(refusal);
+    expect([store.phase.value, store.trouble.value]).toEqual(["waiting", told]);
+    await clock.pass(7_000);
+    expect(store.trouble.value).toBe(told);
+    sockets.last.says(waiting());
+    expect(store.trouble.value).toBeNull();
+    // Nothing of the search was refused, but something else.
+    sockets.last.says(refusal);
+    expect(store.trouble.value).toBeNull();
+  },
+);
+
+test("a search that was refused and given up leaves no word behind", async () => {
   open();
   store.start("text");
   await settle();
-  const refusal = { type: "error", code: "too_many_sessions", message: "no", retryAfter: 5 } as const;
-  sockets.last.says(refusal);
-  expect([store.phase.value, store.trouble.value]).toEqual(["waiting", "tooManyWindows"]);
-  await clock.pass(7_000);
-  expect(store.trouble.value).toBe("tooManyWindows");
-  sockets.last.says(waiting());
-  expect(store.trouble.value).toBeNull();
-  sockets.last.says(refusal);
+  sockets.last.says({ type: "error", code: "rate_limited", message: "no", retryAfter: 5 });
   store.stop();
   expect(store.trouble.value).toBeNull();
 });

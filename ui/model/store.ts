@@ -125,9 +125,8 @@ export function createStore(browser: Browser): Store {
         if (!call && message.pair === last?.pair) reported.value = true;
         return;
       case "error":
-        if (message.code === "too_many_sessions" && phase.value === "waiting")
-          trouble.value = "tooManyWindows";
-        return search.refused(message);
+        trouble.value = search.refused(message) ?? trouble.value;
+        return;
     }
   }
 

@@ -36,9 +36,13 @@ test("who waits while the server is away is told so, and nothing of a search tha
   expect(tell({ ...waiting, server, phase: "talking" }).title).toBe(words.stage.talking);
 });
 
-test("who has too many windows open is told what to do about it", () => {
-  expect(tell({ ...waiting, trouble: "tooManyWindows" })).toEqual(words.trouble.tooManyWindows);
-});
+test.each(Object.keys(words.trouble.halted) as (keyof typeof words.trouble.halted)[])(
+  "a search that halts (%s) says why, and that it goes on",
+  (trouble) => {
+    expect(tell({ ...waiting, trouble, relaxed: ["recent"] })).toEqual(words.trouble.halted[trouble]);
+    expect(words.trouble.halted[trouble].lines.length).toBeGreaterThan(0);
+  },
+);
 
 test.each(Object.keys(words.trouble.failed) as (keyof typeof words.trouble.failed)[])(
   "a call that failed (%s) says what happened and what helps, in every phase",
@@ -67,6 +71,8 @@ test("a server that is away says what becomes of a call, and after a while whose
   expect(tellServer(away(1), "connecting")).toBe(words.server.callWaits);
   expect(tellServer(away(3), "home")).toBe(words.server.reconnecting);
   expect(tellServer(away(4), "waiting")).toBe(words.server.stillAway);
+  for (const phase of ["home", "waiting"] as const)
+    expect(tellServer({ ...away(4), full: true }, phase)).toBe(words.server.full);
 });
 
 test.each([

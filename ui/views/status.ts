@@ -1,5 +1,6 @@
 import { words } from "../locales/en.ts";
-import type { AddressHidden, CallTrouble, Failure, MediaState, Phase, ServerLink } from "../model/state.ts";
+import type { AddressHidden, CallTrouble, Failure, Halt } from "../model/state.ts";
+import type { MediaState, Phase, ServerLink } from "../model/state.ts";
 import type { Common, EndReason, Mode, Relaxation } from "../../src/protocol/messages.ts";
 
 /** What the sentences below depend on. */
@@ -39,7 +40,7 @@ export function tell(s: Situation): Telling {
     case "waiting": {
       const away = tellServer(s.server, s.phase);
       if (away) return { title: words.stage.searchHalts, lines: [away] };
-      if (s.trouble === "tooManyWindows") return words.trouble.tooManyWindows;
+      if (isHalt(s.trouble)) return words.trouble.halted[s.trouble];
       // Who is alone is not told of those that might come into question.
       const alone = s.online !== null && s.online <= 1;
       const lines = alone ? [words.stage.alone] : s.relaxed.map((which) => words.relaxed[which]);
@@ -60,6 +61,9 @@ export function isFailure(trouble: CallTrouble | null): trouble is Failure {
   return trouble !== null && trouble in words.trouble.failed;
 }
 
+const isHalt = (trouble: CallTrouble | null): trouble is Halt =>
+  trouble !== null && trouble in words.trouble.halted;
+
 /** After so many attempts it may well be the visitor's own network. */
 const MANY_ATTEMPTS = 4;
 
@@ -68,6 +72,7 @@ export function tellServer(link: ServerLink, phase: Phase): string | null {
   if (link.state !== "reconnecting" || link.attempt === 0) return null;
   if (phase === "talking") return words.server.callGoesOn;
   if (phase === "connecting") return words.server.callWaits;
+  if (link.full) return words.server.full;
   return link.attempt < MANY_ATTEMPTS ? words.server.reconnecting : words.server.stillAway;
 }
 
