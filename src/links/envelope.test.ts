@@ -30,7 +30,7 @@ const matched = fc
 const note = fc.oneof(
   fc.record({ type: fc.constant("signal" as const), pair: id, raw: bytes }),
   matched,
-  fc.record({ type: fc.constantFrom("confirmed" as const, "refused" as const), pair: id }),
+  fc.record({ type: fc.constantFrom("confirmed" as const, "refused" as const, "last" as const), pair: id }),
   fc.record({
     type: fc.constant("ended" as const),
     pair: id,
@@ -50,7 +50,7 @@ const envelope = fc.oneof(
     { requiredKeys: ["kind", "session", "epoch"] },
   ),
   fc.record({
-    kind: fc.constant("held" as const),
+    kind: fc.constantFrom("held" as const, "stranded" as const),
     session: id,
     pair: id,
     frames: fc.array(bytes, { maxLength: 64 }),

@@ -11,6 +11,7 @@ const SIGNAL = 1;
 const NOTE = 2;
 const TAKEOVER = 3;
 const HELD = 4;
+const STRANDED = 5;
 
 export function writeEnvelope(writer: Writer, envelope: Envelope): void {
   switch (envelope.kind) {
@@ -34,7 +35,8 @@ export function writeEnvelope(writer: Writer, envelope: Envelope): void {
       writer.byte(envelope.late ? 1 : 0);
       break;
     case "held":
-      writer.byte(HELD);
+    case "stranded":
+      writer.byte(envelope.kind === "held" ? HELD : STRANDED);
       writer.text(envelope.session);
       writer.text(envelope.pair);
       for (const frame of envelope.frames) writer.bytes(frame);
@@ -50,7 +52,8 @@ export function readEnvelope(bytes: Buffer): Envelope | undefined {
 }
 
 function read(reader: Reader): Envelope | undefined {
-  switch (reader.byte()) {
+  const kind = reader.byte();
+  switch (kind) {
     case SIGNAL: {
       const to = reader.text();
       const from = reader.text();
@@ -74,7 +77,8 @@ function read(reader: Reader): Envelope | undefined {
         epoch: reader.number(),
         ...(reader.byte() === 1 && { late: true }),
       };
-    case HELD: {
+    case HELD:
+    case STRANDED: {
       const session = reader.text();
       const pair = reader.text();
       const frames: Buffer[] = [];
@@ -82,7 +86,7 @@ function read(reader: Reader): Envelope | undefined {
         if (frames.length === MAX_HELD_SIGNALS) return undefined;
         frames.push(copy(reader.bytes()));
       }
-      return { kind: "held", session, pair, frames };
+      return { kind: kind === HELD ? "held" : "stranded", session, pair, frames };
     }
   }
   return undefined;

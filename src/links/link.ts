@@ -18,9 +18,11 @@ export type Envelope =
   /**
    * Signals that a node held for an absent visitor, or that still came for one who has moved, in order, for the node that
    * has the session now. None: that was all.
+   *
+   * `stranded`: those of the session itself that could not be sent to the other side of its pair.
    */
   | {
-      readonly kind: "held";
+      readonly kind: "held" | "stranded";
       readonly session: string;
       readonly pair: string;
       readonly frames: readonly Uint8Array[];

@@ -18,9 +18,12 @@ function start() {
     return true;
   };
   const parts = { clock, link: { send }, metrics: { heldDropped: () => void (place.dropped += 1) } };
-  const moves = new Moves(parts, (_session, { raw }) => {
-    if (place.isHere) heard.push(String(raw));
-    return place.isHere;
+  const moves = new Moves(parts, {
+    give(_session, { raw }) {
+      if (place.isHere) heard.push(String(raw));
+      return place.isHere;
+    },
+    onAllHere() {},
   });
   return Object.assign(place, {
     moves,

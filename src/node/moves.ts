@@ -27,10 +27,16 @@ interface Left {
 }
 const NOTHING: Left = { pair: "", held: [], heardOut: true };
 
+export interface MovesEvents {
+  /** Gives a signal to the session if that is here. */
+  give(session: string, signal: Signal): boolean;
+  /** All has come that the session has left elsewhere. */
+  onAllHere(session: string): void;
+}
+
 export class Moves {
   readonly #parts: MovesParts;
-  /** Gives a signal to the session if that is here. */
-  readonly #give: (session: string, signal: Signal) => boolean;
+  readonly #events: MovesEvents;
   /** Sessions that have come here, and what has overtaken what was held where they were. */
   readonly #early = new Map<string, Signal[]>();
   /** Sessions that have gone, and in which pair they were. */
@@ -38,9 +44,14 @@ export class Moves {
   /** Sessions whose other side has sent its last signal here, and of which pair. */
   readonly #heardOut = new Map<string, string>();
 
-  constructor(parts: MovesParts, give: (session: string, signal: Signal) => boolean) {
+  constructor(parts: MovesParts, events: MovesEvents) {
     this.#parts = parts;
-    this.#give = give;
+    this.#events = events;
+  }
+
+  /** Whether something that is older than all that is here may still come from where the session was. */
+  isComing(session: string): boolean {
+    return this.#early.has(session);
   }
 
   /** The session has come here from a node that has been asked for what it holds. */
@@ -84,7 +95,7 @@ export class Moves {
   }
 
   #pass(session: string, signal: Signal): void {
-    if (this.#give(session, signal)) return;
+    if (this.#events.give(session, signal)) return;
     const gone = this.#gone.get(session);
     if (gone) this.#send(gone.to, session, signal.pair, [signal.raw]);
   }
@@ -94,6 +105,7 @@ export class Moves {
     if (!early) return;
     this.#early.delete(session);
     for (const signal of early) this.#pass(session, signal);
+    this.#events.onAllHere(session);
     this.#sayAll(session);
   }
 

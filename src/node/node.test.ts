@@ -334,7 +334,7 @@ test("drain: an answer that comes too late sets nothing off any more", async () 
 
 /** A visitor in the pair `p` with somebody on node `b`, and over which links there is a way. */
 async function pairedOver(more: Partial<NodeParts> = {}) {
-  const down = new Set<string>();
+  const down = new Set(["other"]);
   const signals: string[] = [];
   const send = (to: string, envelope: Envelope): boolean => {
     if (down.has(to)) return false;
@@ -436,14 +436,14 @@ test("M2: a claim that comes when the lease may have run out is refused, and the
 });
 
 /** A visitor in the pair `p` with somebody on node `b`, and what goes over the link to the nodes that are up. */
-async function pairedAcross() {
-  const up = new Set(["b"]);
+async function pairedAcross({ up: nodes = ["b"], handed = [] as Envelope[] } = {}) {
+  const up = new Set(nodes);
   const sent: [node: string, data: unknown][] = [];
   const send = (node: string, envelope: Envelope): boolean => {
     if (!up.has(node)) return false;
     if (envelope.kind === "note" && envelope.note.type === "signal") {
       sent.push([node, JSON.parse(String(envelope.note.raw)).data]);
-    }
+    } else if (envelope.kind === "stranded") handed.push(envelope);
     return true;
   };
   const party = await start({ link: { ...noLink("n"), send } });
@@ -517,6 +517,53 @@ test("S2: at most 64 signals are kept for a session whose node is gone, and none
   await settled();
   moved("c");
   expect(sent).toHaveLength(64);
+});
+
+test("S2: what could not be sent goes with the session to the node that takes it over", async () => {
+  const handed: Envelope[] = [];
+  const { node, up, signal, sent } = await pairedAcross({ handed });
+  signal(1);
+  up.delete("b");
+  signal(2);
+  signal(3);
+  up.add("c");
+  node.onEnvelope("c", { kind: "takeover", session: sessionIdOf(TOKEN), epoch: 3 });
+  expect(sent).toEqual([["b", { n: 1 }]]);
+  const frames = [2, 3].map((n) => Buffer.from(JSON.stringify({ type: "signal", pair: "p", data: { n } })));
+  expect(handed).toEqual([{ kind: "stranded", session: sessionIdOf(TOKEN), pair: "p", frames }]);
+});
+
+test("S2: what could not be sent where the session was goes out before what is said after the move", async () => {
+  const { node, sent, signal } = await pairedAcross({ up: ["b", "other"] });
+  const session = sessionIdOf(TOKEN);
+  const frames = [1, 2].map((n) => Buffer.from(JSON.stringify({ data: { n } })));
+  signal(3);
+  node.onEnvelope("other", { kind: "stranded", session, pair: "p", frames });
+  node.onEnvelope("other", { kind: "stranded", session, pair: "a pair before", frames });
+  expect(sent).toEqual([]);
+  node.onEnvelope("other", { kind: "held", session, pair: "p", frames: [] });
+  signal(4);
+  expect(sent).toEqual([1, 2, 3, 4].map((n) => ["b", { n }]));
+});
+
+test("S2: what is said after a move to somebody who cannot be reached makes the store be asked where that is", async () => {
+  const { clock, matcher, up, sent, signal } = await pairedAcross({ up: ["other"] });
+  signal(1);
+  matcher.restore.mockClear();
+  matcher.restore.mockResolvedValue({ restored: "held", partnerNode: "c" });
+  up.add("c");
+  clock.move(500);
+  await settled();
+  expect(sent).toEqual([["c", { n: 1 }]]);
+});
+
+test("S2: what is said after a move goes out soon, whether or not the node where the session was answers", async () => {
+  const { clock, matcher, sent, signal } = await pairedAcross({ up: ["b", "other"] });
+  matcher.restore.mockClear();
+  signal(1);
+  clock.move(500);
+  expect(sent).toEqual([["b", { n: 1 }]]);
+  expect(matcher.restore).not.toHaveBeenCalled();
 });
 
 describe("the servers for calls", () => {

@@ -44,7 +44,14 @@ export class Sessions {
     this.#parts = parts;
     this.#events = events;
     this.hub = new Hub(parts.clock);
-    this.#moves = new Moves(parts, (session, signal) => this.#give(session, signal));
+    this.#moves = new Moves(parts, {
+      give: (session, signal) => this.#give(session, signal),
+      onAllHere: (session) => {
+        const seat = this.hub.get(session);
+        if (seat && !this.#sendStranded(seat)) this.#askWhere(seat);
+        this.#deliverNotes();
+      },
+    });
   }
 
   dispatch(seat: Seat, event: Event): void {
@@ -131,6 +138,17 @@ export class Sessions {
       case "held":
         this.#moves.followed(envelope.session, envelope.pair, envelope.frames);
         break;
+      case "stranded": {
+        const seat = this.hub.get(envelope.session);
+        if (!seat) return;
+        const newer = seat.stranded ?? [];
+        seat.stranded = [];
+        for (const raw of envelope.frames) this.#strand(seat, { type: "signal", pair: envelope.pair, raw });
+        for (const signal of newer) this.#strand(seat, signal);
+        this.#sendStranded(seat);
+        this.#deliverNotes();
+        break;
+      }
     }
   }
 
@@ -147,6 +165,8 @@ export class Sessions {
       const { pair, partner } = state.match;
       // What `by` says comes before its takeover, and what is said here goes the way of what was held.
       const heardOut = partner.node === this.#parts.id || partner.node === by;
+      const frames = seat.stranded?.filter((signal) => signal.pair === pair).map(({ raw }) => raw) ?? [];
+      if (frames.length > 0) this.#parts.link.send(by, { kind: "stranded", session, pair, frames });
       this.#moves.went(session, by, { pair, held, heardOut });
     } else this.#moves.went(session, by);
     this.dispatch(seat, { type: "superseded", late: late ?? false });
@@ -323,16 +343,24 @@ export class Sessions {
    */
   #signal(seat: Seat, signal: Signal): void {
     if (this.#sendStranded(seat) && this.#sendSignal(seat, signal)) return;
-    const { id, state } = seat.session;
-    if (state.name === "paired") this.#refuse(id, state.match.partner, signal.pair);
+    if (!this.#moves.isComing(seat.session.id)) this.#askWhere(seat);
+    this.#strand(seat, signal);
+  }
+
+  #askWhere({ session: { id, state } }: Seat): void {
+    if (state.name === "paired") this.#refuse(id, state.match.partner, state.match.pair);
+  }
+
+  #strand(seat: Seat, signal: Signal): void {
     seat.stranded ??= [];
     const kept = seat.stranded.map(({ raw }) => raw);
     if (hasRoom(kept, signal.raw)) seat.stranded.push(signal);
     else this.#parts.metrics.heldDropped();
   }
 
-  /** Whether nothing is left. */
+  /** Whether nothing is left, here or where the session was. */
   #sendStranded(seat: Seat): boolean {
+    if (this.#moves.isComing(seat.session.id)) return false;
     const { stranded } = seat;
     while (stranded?.[0]) {
       if (!this.#sendSignal(seat, stranded[0])) return false;
