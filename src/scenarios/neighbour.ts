@@ -37,7 +37,9 @@ export class Neighbour {
   }
 
   /** An address of its network, by its last number, that is nobody's until it is added. */
-  free = (last: number): string => `${NETWORK}.${last}`;
+  free(last: number): string {
+    return `${NETWORK}.${last}`;
+  }
 
   add(address: string): void {
     this.#inside("ip", "address", "add", `${address}/32`, "dev", "lo");
