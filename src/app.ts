@@ -354,8 +354,8 @@ async function openHttpsFor(
     const here = dataDirStore({ ...of, directory, clock: realClock });
     if (!share) return here;
     // Workers share the data directory too, but who is asked by the authority and who renews is for Redis to say.
-    const { putAnswer, dropAnswer, answer, lease } = inRedis;
-    return { ...here, putAnswer, dropAnswer, answer, lease };
+    const { putAnswer, dropAnswer, answer, lease, forgive } = inRedis;
+    return { ...here, putAnswer, dropAnswer, answer, lease, forgive };
   };
   const https = await openHttps(config, {
     store,

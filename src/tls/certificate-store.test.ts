@@ -134,6 +134,23 @@ test("nodes share them in Redis: the failures count for all, and only who has th
   );
 });
 
+test("in Redis failures are forgotten when somebody starts, but not who is at it", async () => {
+  const store = inRedis();
+  await (await store.lease(60_000))!.failed(60_000);
+  expect(await store.lease(60_000)).toBeUndefined();
+  await store.forgive(20);
+  await vi.waitUntil(
+    async () => {
+      const next = await store.lease(60_000);
+      expect(next === undefined || next.failures === 0).toBe(true);
+      return next !== undefined;
+    },
+    { interval: 5 },
+  );
+  await store.forgive(0);
+  expect(await store.lease(60_000)).toBeUndefined();
+});
+
 test("Redis never sees a key, and nobody without the secret does", async () => {
   await inRedis().saveCertificate(certificate);
   await inRedis().saveAccount({ url: "u", key: "very secret" });

@@ -30,8 +30,10 @@ export interface CertificateStore {
   dropAnswer(answer: CheckAnswer): Promise<void>;
   /** By its token, or without one the latest. */
   answer(token?: string): Promise<CheckAnswer | undefined>;
-  /** The right to be the one that renews, for at most `ms`; undefined while another has it. */
+  /** The right to be the one that renews, for at most `ms`; undefined while another has it, or after a failure. */
   lease(ms: number): Promise<RenewalLease | undefined>;
+  /** Forgets failures of those before us: the next attempt is at most `ms` away then. */
+  forgive(ms: number): Promise<void>;
 }
 
 export interface RenewalLease {

@@ -72,6 +72,8 @@ export function dataDirStore({
       for (const [each, { until }] of answers) if (until <= clock.now()) answers.delete(each);
       return token === undefined ? [...answers.values()].at(-1)?.answer : answers.get(token)?.answer;
     },
+    // Failures do not outlive the process, and nobody else has any.
+    async forgive() {},
     async lease(ms) {
       if (clock.now() < leasedUntil) return undefined;
       leasedUntil = clock.now() + ms;

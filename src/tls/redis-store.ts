@@ -29,15 +29,27 @@ const DONE = script(
 );
 
 /**
- * Counts a failure and keeps the lease, so that nobody tries for a while.
+ * Counts a failure and leaves the lease to nobody, so that nobody tries for a while.
  * KEYS: lease, count of failures. ARGV: our token, how long in ms, how long to remember failures in ms. Returns nothing.
  */
 const FAILED = script(
   "acme-failed",
   `if redis.call("GET", KEYS[1]) == ARGV[1] then
-     redis.call("PEXPIRE", KEYS[1], ARGV[2])
+     redis.call("SET", KEYS[1], "nobody", "PX", ARGV[2])
      redis.call("INCR", KEYS[2])
      redis.call("PEXPIRE", KEYS[2], ARGV[3])
+   end`,
+);
+
+/**
+ * Forgets failures, unless somebody is at it.
+ * KEYS: lease, count of failures. ARGV: how long it may be yet until the next attempt, in ms. Returns nothing.
+ */
+const FORGIVE = script(
+  "acme-forgive",
+  `if redis.call("GET", KEYS[1]) == "nobody" then
+     redis.call("DEL", KEYS[2])
+     if redis.call("PTTL", KEYS[1]) > tonumber(ARGV[1]) then redis.call("PEXPIRE", KEYS[1], ARGV[1]) end
    end`,
 );
 
@@ -53,6 +65,7 @@ export function redisStore(parts: RedisStoreParts): CertificateStore {
     "failures",
     "answer",
   ].map((name) => prefix + name) as [string, string, string, string, string];
+  const keys = [lease, failures];
   const answerKey = (token: string) => `${prefix}answer:${token}`;
   const { seal, open } = sealWith(secret);
 
@@ -91,10 +104,12 @@ export function redisStore(parts: RedisStoreParts): CertificateStore {
       const text = await redis.client.get(token === undefined ? latest : answerKey(token));
       return text === null ? undefined : (JSON.parse(text) as CheckAnswer);
     },
+    async forgive(ms) {
+      await FORGIVE(redis.client, keys, [Math.ceil(ms)]);
+    },
     async lease(ms) {
       const ours = randomBytes(16).toString("hex");
       if ((await redis.client.set(lease, ours, "PX", Math.ceil(ms), "NX")) === null) return undefined;
-      const keys = [lease, failures];
       return {
         failures: Number(await redis.client.get(failures)),
         async done() {

@@ -76,6 +76,10 @@ const store = {
     leased = true;
     return lease;
   },
+  async forgive(ms: number) {
+    failures = 0;
+    pausedUntil = Math.min(pausedUntil, clock.now() + ms);
+  },
 } as unknown as CertificateStore;
 
 /** Lets promises settle that are already decided. */
@@ -315,6 +319,14 @@ test("one that ran out while nobody served is not taken", async () => {
   expect(source.current.fingerprint).toBe("meanwhile");
   await pass(1);
   expect(attempts).toHaveLength(1);
+});
+
+test("a start need not wait for long after failures of an earlier run", async () => {
+  failures = 9;
+  pausedUntil = 12 * HOUR_MS;
+  await open();
+  await pass(MINUTE_MS + 5 * SECOND_MS, SECOND_MS);
+  expect(attempts).toEqual([{ at: expect.closeTo(MINUTE_MS, -4), attempt: 0 }]);
 });
 
 test("a stop in the middle gives the lease back and says nothing more", async () => {

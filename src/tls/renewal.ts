@@ -133,6 +133,8 @@ export async function renewed(parts: RenewalParts): Promise<CertificateSource> {
   };
 
   await look().catch(() => {});
+  // Who starts it may just have mended what was wrong, and should not have to wait for half a day.
+  await store.forgive(FIRST_WAIT_MS).catch(() => {});
   if (!stopped) cancel = clock.after(0, () => void turn());
   return {
     get current() {
