@@ -90,6 +90,18 @@ describe.each([
     expect([await store.answer("one"), await store.answer()]).toEqual([undefined, undefined]);
   });
 
+  test("an answer that is dropped late does not take the next one along", async () => {
+    const store = open();
+    const [late, next] = ["late", "next"].map((token) => ({ token, keyAuthorization: `${token}.k` })) as [
+      never,
+      never,
+    ];
+    await store.putAnswer(late, 60_000);
+    await store.putAnswer(next, 60_000);
+    await store.dropAnswer(late);
+    expect([await store.answer(), await store.answer("late")]).toEqual([next, undefined]);
+  });
+
   test("one has the lease, and the next when it is done", async () => {
     const store = open();
     const lease = (await store.lease(60_000))!;
@@ -186,6 +198,8 @@ test("files are for us alone to read, and one that is broken is said and does no
   expect([statSync(folder).mode & 0o777, statSync(file).mode & 0o777]).toEqual([0o700, 0o600]);
   expect(readFileSync(file, "utf8")).toBe(certificate.key + certificate.chain);
   writeFileSync(file, "half");
+  writeFileSync(join(folder, "account.json"), '{"url":');
   expect(await inDirectory().certificate()).toBeUndefined();
-  expect(warnings).toHaveLength(1);
+  expect(await inDirectory().account()).toBeUndefined();
+  expect(warnings).toHaveLength(2);
 });

@@ -45,9 +45,15 @@ export function dataDirStore({
   };
 
   return {
-    account: async () => {
+    async account() {
       const text = read(accountFile);
-      return text === undefined ? undefined : (JSON.parse(text) as Account);
+      if (text === undefined) return undefined;
+      try {
+        return JSON.parse(text) as Account;
+      } catch {
+        log.warn({ file: accountFile }, "the account that was kept cannot be read; making a new one");
+        return undefined;
+      }
     },
     saveAccount: async (account) => keep(accountFile, JSON.stringify(account)),
     async certificate(): Promise<Certificate | undefined> {

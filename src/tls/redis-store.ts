@@ -53,7 +53,20 @@ const FORGIVE = script(
    end`,
 );
 
+/**
+ * Takes an answer away, and the latest if it is that one.
+ * KEYS: answer, latest answer. ARGV: the answer. Returns nothing.
+ */
+const DROP = script(
+  "acme-drop",
+  `redis.call("DEL", KEYS[1])
+   if redis.call("GET", KEYS[2]) == ARGV[1] then redis.call("DEL", KEYS[2]) end`,
+);
+
 const REMEMBER_FAILURES_MS = 7 * 86_400_000;
+
+const textOf = ({ token, keyAuthorization }: CheckAnswer): string =>
+  JSON.stringify({ token, keyAuthorization });
 
 export function redisStore(parts: RedisStoreParts): CertificateStore {
   const { redis, domain, authority, secret, log } = parts;
@@ -93,12 +106,12 @@ export function redisStore(parts: RedisStoreParts): CertificateStore {
     },
     saveCertificate: ({ key, chain }) => write(certificate, key + chain),
     async putAnswer(answer, ms) {
-      const text = JSON.stringify(answer);
+      const text = textOf(answer);
       await redis.client.set(answerKey(answer.token), text, "PX", ms);
       await redis.client.set(latest, text, "PX", ms);
     },
-    async dropAnswer({ token }) {
-      await redis.client.del(answerKey(token), latest);
+    async dropAnswer(answer) {
+      await DROP(redis.client, [answerKey(answer.token), latest], [textOf(answer)]);
     },
     async answer(token) {
       const text = await redis.client.get(token === undefined ? latest : answerKey(token));
