@@ -45,6 +45,17 @@ describe("the ways to open the page", () => {
     expect(urlsOf({ host: "0.0.0.0", port: 80, interfaces })).toEqual(["http://localhost"]);
   });
 
+  test("tell a public address from one of the network", () => {
+    const interfaces = { eth0: [address("10.0.0.2"), address("8.8.4.4")] };
+    const from = (place: Partial<Place>) =>
+      waysToOpen({ host: "::", port: 8080, domain: "", secure: true, interfaces, ...place }).map(
+        ({ from }) => from,
+      );
+    expect(from({})).toEqual(["this machine", "your network", "everywhere"]);
+    expect(from({ host: "8.8.4.4" })).toEqual(["everywhere"]);
+    expect(from({ host: "chat" })).toEqual(["your network"]);
+  });
+
   test("are not flooded by the bridges of containers", () => {
     const bridges = Array.from({ length: 50 }, (_, i) => address(`172.17.${i}.1`));
     expect(urlsOf({ interfaces: { docker: bridges } })).toHaveLength(5);
@@ -65,7 +76,7 @@ const selfSigned: Shown = {
 const real: Shown = { ...selfSigned, selfSigned: false };
 const greet = (env: Record<string, string> = {}, more = {}) => {
   const { config } = loadConfig({ env: { HOME: "/home/anna", ...env } });
-  return greeting({ config, ways, certificate: selfSigned, colors: false, columns: 80, ...more });
+  return greeting({ config, ways, certificate: selfSigned, colors: false, columns: 120, ...more });
 };
 
 test("tells every way to open the page, what is on, and what to do next", () => {
@@ -106,6 +117,61 @@ test("without HTTPS says where the camera will not work, and what helps", () => 
   const local = greet({ CHATRANDOM_HOST: "127.0.0.1" }, { certificate: undefined, ways: ways.slice(0, 1) });
   expect(local).not.toContain("without camera");
   expect(local).toContain("--host ::");
+});
+
+test("of a certificate for a name says where browsers will warn all the same, and leads the phone by the name", () => {
+  const named: Way[] = [...ways, { url: "https://chat.example:8080", from: "everywhere" }];
+  const acme = { CHATRANDOM_TLS: "acme", CHATRANDOM_DOMAIN: "chat.example" };
+  const files = {
+    CHATRANDOM_HTTPS_CERTIFICATE: "/c",
+    CHATRANDOM_HTTPS_KEY: "/k",
+    CHATRANDOM_DOMAIN: "chat.example",
+  };
+  const codeOf = (text: string) => text.split("\n").filter((line) => /[█▀▄]/.test(line));
+  const alone = codeOf(greet(acme, { ways: named.toSpliced(1, 1) }));
+  for (const [env, certificate] of [
+    [acme, selfSigned],
+    [acme, { ...real, names: ["chat.example"] }],
+    [files, { ...real, names: ["*.example", "example"] }],
+  ] as const) {
+    const text = greet(env, { ways: named, certificate });
+    expect(text).toMatch(/192\.168\.1\.20:8080 +in your network, with a warning\n/);
+    expect(text).toMatch(/chat\.example:8080 +from everywhere\n/);
+    expect(codeOf(text)).toEqual(alone);
+  }
+  // A self-signed one has a warning everywhere, and the network is where it is sure to be reached.
+  expect(codeOf(greet({ CHATRANDOM_DOMAIN: "chat.example" }, { ways: named }))).not.toEqual(alone);
+});
+
+test.each([
+  [{}, selfSigned, "--domain NAME --tls acme, where ports 80 and 443 of the name lead here"],
+  [
+    { DOMAIN: "chat.example" },
+    selfSigned,
+    "warning: --tls acme, where ports 80 and 443 of chat.example lead",
+  ],
+  [{ DOMAIN: "chat.example", TLS: "acme" }, selfSigned, "when port 80 or 443 of chat.example leads here"],
+  [
+    { DOMAIN: "chat.example", TLS: "acme", ACME_CHALLENGE: "tls-alpn-01" },
+    selfSigned,
+    "when port 443 of chat.example leads here",
+  ],
+  [{ DOMAIN: "chat.example", TLS: "acme" }, real, "chatrandom doctor"],
+  [
+    { HTTPS_CERTIFICATE: "/c", HTTPS_KEY: "/k" },
+    { ...real, names: ["chat.example"] },
+    "such as --domain chat.example.",
+  ],
+])("with %j the next step is right", (env, certificate, advice) => {
+  const named = Object.entries(env).map(([key, value]) => [`CHATRANDOM_${key}`, value]);
+  expect(greet(Object.fromEntries(named) as Record<string, string>, { certificate })).toContain(advice);
+});
+
+test("breaks long lines between words, so that a narrow terminal does not break them anywhere", () => {
+  const relay = { hosts: ["192.168.1.20"], port: 3478, reach: "private" } as const;
+  const text = greet({}, { relay, columns: 64 });
+  expect(Math.max(...text.split("\n").map((line) => line.length))).toBeLessThanOrEqual(64);
+  expect(text.replaceAll(/\s+/g, " ")).toBe(greet({}, { relay, columns: 200 }).replaceAll(/\s+/g, " "));
 });
 
 describe("the QR code", () => {

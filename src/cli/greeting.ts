@@ -5,6 +5,7 @@ import { renderUnicodeCompact } from "uqr";
 import type { Config } from "../config/options.ts";
 import { isLoopbackHost } from "../loopback.ts";
 import type { SharedRelay } from "../relay/embedded-relay.ts";
+import { isPublic } from "../relay/ranges.ts";
 import type { Shown } from "../tls/certificate.ts";
 import { VERSION } from "../version.ts";
 
@@ -43,18 +44,24 @@ export function greeting(given: Greeting): string {
   const bold = (text: string): string => style("1", text);
   const dim = (text: string): string => style("2", text);
 
-  const row = (label: string, text: string, remark = ""): string =>
-    `  ${dim(label)}${" ".repeat(INDENT - 2 - label.length)}${text}${remark && `  ${dim(remark)}`}`;
+  const room = columns - INDENT;
+  const row = (label: string, text: string, remark = "", shown = (line: string) => line): string => {
+    const fits = text.length + 2 + remark.length <= room;
+    const lines = fits
+      ? [`${shown(text)}${remark && `  ${dim(remark)}`}`]
+      : [...wrapped(text, room).map(shown), ...wrapped(remark, room).map(dim)];
+    const first = `  ${dim(label)}${" ".repeat(INDENT - 2 - label.length)}`;
+    return first + lines.join(`\n${" ".repeat(INDENT)}`);
+  };
 
   const { page, data_dir } = config;
   const open = ways.map(({ url, from }, index) =>
-    row(
-      index === 0 ? "Open" : "",
-      bold(url),
-      FROM[from] + (seesCamera({ url }) ? "" : ", without camera: that needs HTTPS"),
-    ),
+    row(index === 0 ? "Open" : "", url, FROM[from] + butAt(url, config, certificate), bold),
   );
-  const phone = qrCode(ways, columns).map((line) => " ".repeat(INDENT) + style("97;40", line));
+  const best = ways.find(({ url }) => url.startsWith("https:") && butAt(url, config, certificate) === "");
+  const phone = qrCode(best === undefined ? ways : [best], columns).map(
+    (line) => " ".repeat(INDENT) + style("97;40", line),
+  );
   const on = [
     ...httpsRows(config, certificate).map((line) => row(...line)),
     row("Redis", redis ?? "embedded", redis === undefined ? data_dir : ""),
@@ -78,9 +85,27 @@ const FROM: Record<Way["from"], string> = {
   everywhere: "from everywhere",
 };
 
-/** Browsers give the camera to secure pages only, and to those of their own machine. */
-const seesCamera = ({ url }: Pick<Way, "url">): boolean =>
-  url.startsWith("https:") || isLoopbackHost(new URL(url).hostname.replace(/^\[|\]$/g, ""));
+/** What is not as it should be at one of the ways. A warning at all of them is no news there. */
+function butAt(url: string, { tls, domain }: Config, certificate: Shown | undefined): string {
+  const host = new URL(url).hostname.replace(/^\[|\]$/g, "");
+  // Browsers give the camera to secure pages only, and to those of their own machine.
+  if (!url.startsWith("https:")) return isLoopbackHost(host) ? "" : ", without camera: that needs HTTPS";
+  if (certificate === undefined || (certificate.selfSigned && tls !== "acme")) return "";
+  const names = tls === "acme" ? [domain] : certificate.names;
+  const parent = host.slice(host.indexOf("."));
+  return names.includes(host) || names.includes(`*${parent}`) ? "" : ", with a warning";
+}
+
+/** Breaks between words. A word that is longer than the line stays whole, so that it can be copied. */
+function wrapped(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ").filter((word) => word !== "")) {
+    const line = `${lines.at(-1) ?? ""} ${word}`.trimStart();
+    if (lines.length > 0 && line.length <= width) lines[lines.length - 1] = line;
+    else lines.push(word);
+  }
+  return lines;
+}
 
 type Row = [label: string, text: string, remark?: string];
 
@@ -130,14 +155,25 @@ function relayRows(
 const further = ({ public_address_from }: Config["turn"]): string =>
   public_address_from.length > 0 ? "" : " and set turn.public_address";
 
-function adviceFor({ tls, host }: Config, certificate: Shown | undefined): string {
+/** Where an authority comes to, by how it checks. */
+const CHECKED_AT: Readonly<Record<string, string>> = { "http-01": "80", "tls-alpn-01": "443" };
+
+function adviceFor({ tls, host, domain, acme }: Config, certificate: Shown | undefined): string {
   if (certificate === undefined) {
     return isLoopbackHost(host)
       ? "For others, listen on every address (--host ::), or put a reverse proxy with HTTPS in front."
       : "Visitors need HTTPS for the camera: put a reverse proxy in front, or leave --tls at auto.";
   }
-  if (!certificate.selfSigned || tls === "acme") return "chatrandom config show tells what can be changed.";
-  return "No more warning: --domain NAME --tls acme, where ports 80 and 443 of the name lead here.";
+  if (!certificate.selfSigned) {
+    return domain === ""
+      ? `Say by which name visitors come, such as --domain ${certificate.names[0] ?? "NAME"}.`
+      : "chatrandom doctor, while this runs, checks whether visitors get through.";
+  }
+  return tls === "acme"
+    ? `The certificate comes when port ${CHECKED_AT[acme.challenge] ?? "80 or 443"} of ${domain} leads here; the log tells.`
+    : domain === ""
+      ? "No more warning: --domain NAME --tls acme, where ports 80 and 443 of the name lead here."
+      : `No more warning: --tls acme, where ports 80 and 443 of ${domain} lead here.`;
 }
 
 /** For a phone: the page as others than this machine open it, when it is secure. No lines when they would not fit. */
@@ -147,6 +183,8 @@ function qrCode(ways: readonly Way[], columns: number): string[] {
   const lines = renderUnicodeCompact(way.url, { border: 2 }).split("\n");
   return lines[0]!.length + INDENT <= columns ? lines : [];
 }
+
+const reachOf = (host: string): Way["from"] => (isIP(host) && isPublic(host) ? "everywhere" : "your network");
 
 export interface Place {
   /** The address that the server listens on. */
@@ -168,8 +206,7 @@ export function waysToOpen({ host, port, domain, secure, interfaces }: Place): W
     domain === "" ? [] : [{ url: secure ? url(domain, "https") : `https://${domain}`, from: "everywhere" }];
   // Loopback is secure without HTTPS, and has no name that a certificate could be for.
   if (isLoopbackHost(host)) return [{ url: url("localhost", "http"), from: "this machine" }, ...named];
-  if (host !== "::" && host !== "0.0.0.0")
-    return [{ url: url(host, scheme), from: "your network" }, ...named];
+  if (host !== "::" && host !== "0.0.0.0") return [{ url: url(host, scheme), from: reachOf(host) }, ...named];
   const outward = Object.values(interfaces)
     .flatMap((addresses) => addresses ?? [])
     .filter(({ internal, address }) => !internal && !/^(fe80:|169\.254\.)/i.test(address));
@@ -179,7 +216,7 @@ export function waysToOpen({ host, port, domain, secure, interfaces }: Place): W
     { url: url("localhost", "http"), from: "this machine" },
     ...reachable
       .slice(0, MAX_ADDRESSES)
-      .map(({ address }): Way => ({ url: url(address, scheme), from: "your network" })),
+      .map(({ address }): Way => ({ url: url(address, scheme), from: reachOf(address) })),
     ...named,
   ];
 }

@@ -55,7 +55,8 @@ export const serving =
         if (!process.stdout.isTTY) return;
         const colors = process.stdout.hasColors() && !env.NO_COLOR;
         const redis = kind === "join" ? withoutPassword(config.redis) : undefined;
-        const { columns } = process.stdout;
+        // A terminal of a container may not know yet.
+        const columns = process.stdout.columns || 80;
         out(greeting({ config, ways, certificate, relay, redis, file, colors, columns }));
       },
       hangUp: () => compareAgain(loaded, sources, log),
