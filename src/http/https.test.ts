@@ -1,5 +1,7 @@
 import { once } from "node:events";
 import type { Socket } from "node:net";
+import { duplexPair } from "node:stream";
+import { connect } from "node:tls";
 import { describe, expect, test, vi } from "vitest";
 import { WebSocket } from "ws";
 import { createSelfSigned } from "../tls/self-signed.ts";
@@ -167,6 +169,28 @@ describe("what says nothing sensible", () => {
     await rest(socket);
     await vi.waitUntil(() => server.dropped.length > 0, { interval: 1 });
     expect(server.dropped).toEqual([reason]);
+  });
+
+  test("in the middle of TLS is closed and counted, also when it asks for a handshake again and again", async () => {
+    const server = await start();
+    const raw = plain(server);
+    await once(raw, "connect");
+    // TLS over a stream of our own, so that the connection can be written to below it.
+    const [below, above] = duplexPair();
+    above.pipe(raw).pipe(above);
+    const visitor = connect({ socket: below, rejectUnauthorized: false }).on("error", () => {});
+    await once(visitor, "secureConnect");
+    visitor.write("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    await once(visitor, "data");
+    raw.write(Buffer.alloc(100, "A"));
+    await rest(raw);
+    expect(server.dropped).toEqual(["handshake"]);
+
+    const restless = await secure(server, { maxVersion: "TLSv1.2" });
+    const again = () => restless.renegotiate({ rejectUnauthorized: false }, (error) => error ?? again());
+    again();
+    await rest(restless);
+    expect(server.dropped).toEqual(["handshake", "handshake"]);
   });
 
   test("or goes away in the middle leaves nothing behind", async () => {
