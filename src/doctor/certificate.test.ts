@@ -162,6 +162,11 @@ describe("what the configuration says", () => {
       expect(await check(flags, { acme: got, now: NOW + 33 * DAY })).toMatchObject([
         { level: "warning", text: expect.stringContaining("renewal is late") },
       ]);
+      const short = async () => ({ ...certificate(own, between), from: NOW - 4 * DAY, until: NOW + 2 * DAY });
+      expect(await check(flags, { acme: short })).toMatchObject([{ level: "fine" }]);
+      expect(await check(flags, { acme: short, now: NOW + 0.6 * DAY })).toMatchObject([
+        { level: "warning", text: expect.stringMatching(/runs out|renewal is late/) },
+      ]);
       const away = () => Promise.reject(new Error("Redis is away"));
       expect(await check(flags, { acme: away })).toMatchObject([
         { level: "skipped", text: expect.stringContaining("Redis is away") },

@@ -7,16 +7,16 @@ import type { Config } from "../config/options.ts";
 import { Failure } from "../failure.ts";
 import { isLoopbackHost } from "../loopback.ts";
 import { certificateFiles } from "../tls/certificate-files.ts";
-import { type Certificate, certificateOf, isFor } from "../tls/certificate.ts";
+import { type Certificate, certificateOf, isFor, runsOutSoon } from "../tls/certificate.ts";
 import { kindOf } from "../tls/open.ts";
 import { dueAt } from "../tls/renewal.ts";
 import { type Finding, fine, skipped, spelled, warning, wrong } from "./finding.ts";
 
 const CHECK = "certificate";
 const DAY_MS = 86_400_000;
-const SOON_MS = 7 * DAY_MS;
-/** An authority may be away for a while. */
+/** An authority may be away for a while: this long, or for that part of a shorter life. */
 const LATE_MS = 2 * DAY_MS;
+const LATE_PART = 1 / 12;
 
 export interface CertificateParts {
   /** In ms since the Unix epoch. */
@@ -104,9 +104,10 @@ async function checkAcme({ domain, acme }: Config, parts: CertificateParts): Pro
     return [wrong(CHECK, `none from ${authority} yet: visitors see a self-signed one`, advice)];
   }
   const findings = judgeCertificate(certificate, { domain, ...parts, advice });
-  const late = parts.now - dueAt(certificate) > LATE_MS;
+  const { from, until } = certificate;
+  const late = parts.now - dueAt(certificate) > Math.min(LATE_MS, (until - from) * LATE_PART);
   if (parts.running && late && findings.every(({ level }) => level === "fine"))
-    return [warning(CHECK, `until ${day(certificate.until)}, and its renewal is late`, advice)];
+    return [warning(CHECK, `until ${day(until)}, and its renewal is late`, advice)];
   return findings;
 }
 
@@ -127,7 +128,8 @@ export function judgeCertificate(
   if (now >= until) findings.push(wrong(CHECK, `it ran out on ${day(until)}`, advice));
   else if (now < from)
     findings.push(wrong(CHECK, `it is not valid before ${day(from)}`, "look at the clock of this machine"));
-  else if (until - now < SOON_MS) findings.push(warning(CHECK, `it runs out on ${day(until)}`, advice));
+  else if (runsOutSoon({ from, until }, now))
+    findings.push(warning(CHECK, `it runs out on ${day(until)}`, advice));
   if (domain !== "" && !isFor(certificate as Certificate, domain))
     findings.push(
       wrong(

@@ -213,9 +213,12 @@ describe("its certificate", () => {
   test.each([
     [{ until: NOW + 90 * DAY }, "fine", "is trusted"],
     [{ until: NOW + 3 * DAY }, "warning", "runs out on"],
+    // One of a short life that was renewed in time.
+    [{ from: NOW - 4 * DAY, until: NOW + 2 * DAY }, "fine", "is trusted"],
     [{ until: NOW + 90 * DAY, refused: "ERR_TLS_CERT_ALTNAME_INVALID" }, "wrong", "for another name"],
     [{ until: NOW + 90 * DAY, refused: "UNABLE_TO_VERIFY_LEAF_SIGNATURE" }, "wrong", "chain is not complete"],
-  ])("%o is %s", (certificate, level, text) => {
+  ])("%o is %s", (seen, level, text) => {
+    const certificate = { from: NOW - 60 * DAY, ...seen };
     const visited = { origin: "https://chat.example.org", status: 200, body: '{"alive":true}', certificate };
     expect(judgeSite(visited, NOW, false)[0]).toMatchObject({ level, text: expect.stringContaining(text) });
   });

@@ -5,13 +5,15 @@ import { request as requestPlain } from "node:http";
 import { request as requestSecurely } from "node:https";
 import { isIP } from "node:net";
 import type { TLSSocket } from "node:tls";
+import { runsOutSoon } from "../tls/certificate.ts";
 import { type Finding, fine, spelled, warning, wrong } from "./finding.ts";
 
 /** How its certificate looks from outside. */
 export interface SeenCertificate {
   /** Why browsers refuse it, as OpenSSL has it; undefined when they take it. */
   readonly refused?: string;
-  /** In ms since the Unix epoch. */
+  /** From when until when it is valid, in ms since the Unix epoch. */
+  readonly from: number;
   readonly until: number;
 }
 
@@ -78,17 +80,19 @@ function get(url: URL): Promise<{ response: IncomingMessage; body: string }> {
 
 function seen(socket: TLSSocket): SeenCertificate | undefined {
   if (!socket.encrypted) return undefined;
-  const { valid_to } = socket.getPeerCertificate();
+  const { valid_from, valid_to } = socket.getPeerCertificate();
   const error = socket.authorizationError as unknown as string | Error | undefined;
   const refused = error === undefined || error === null ? undefined : codeOf(error);
-  return { until: Date.parse(valid_to), ...(socket.authorized || refused === undefined ? {} : { refused }) };
+  return {
+    from: Date.parse(valid_from),
+    until: Date.parse(valid_to),
+    ...(socket.authorized || refused === undefined ? {} : { refused }),
+  };
 }
 
 const codeOf = (error: string | Error): string =>
   typeof error === "string" ? error : ((error as NodeJS.ErrnoException).code ?? error.message);
 
-const DAY_MS = 86_400_000;
-const SOON_MS = 7 * DAY_MS;
 const day = (time: number): string => new Date(time).toISOString().slice(0, 10);
 
 /** `now` is in ms since the Unix epoch; `selfSigned` says that this is what the configuration wants. */
@@ -174,7 +178,7 @@ function judgeHttps(
       ];
     return [wrong(check, `browsers refuse the certificate of ${origin}: ${reason(refused)}`, advice)];
   }
-  if (until - now < SOON_MS)
+  if (runsOutSoon(certificate, now))
     return [warning(check, `the certificate of ${origin} runs out on ${day(until)}`, advice)];
   return [fine(check, `${origin} shows a certificate that is trusted, until ${day(until)}`)];
 }

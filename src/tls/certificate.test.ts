@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from "node:crypto";
 import { beforeAll, expect, test } from "vitest";
-import { type Certificate, certificateOf, isFor } from "./certificate.ts";
+import { type Certificate, certificateOf, isFor, runsOutSoon } from "./certificate.ts";
 import { createSelfSigned } from "./self-signed.ts";
 
 const DAY_MS = 86_400_000;
@@ -78,6 +78,16 @@ test.each<[string, () => [chain: string, key: string], string]>([
   expect(() => certificateOf(...parts(), named)).toThrow(
     expect.objectContaining({ name: "Failure", message }),
   );
+});
+
+test.each([
+  [90, 8, false],
+  [90, 6, true],
+  [6, 2, false],
+  [6, 1, true],
+])("of %i days %i are left: that is soon is %s", (days, left, soon) => {
+  const day = 86_400_000;
+  expect(runsOutSoon({ from: 0, until: days * day }, (days - left) * day)).toBe(soon);
 });
 
 test("a chain that ends in rubbish is refused with its name, not when a visitor comes", () => {

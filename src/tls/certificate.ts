@@ -88,6 +88,12 @@ export function certificateOf(
   };
 }
 
+const DAY_MS = 86_400_000;
+
+/** Whether its renewal should be there by now: in its last week, or the last quarter of a shorter life. */
+export const runsOutSoon = ({ from, until }: Pick<Certificate, "from" | "until">, now: number): boolean =>
+  until - now < Math.min(7 * DAY_MS, (until - from) / 4);
+
 function readCertificate(chain: string, name: string): X509Certificate {
   try {
     return new X509Certificate(chain);

@@ -4,9 +4,10 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { realClock } from "../clock.ts";
+import { type Clock, realClock } from "../clock.ts";
 import { loadConfig } from "../config/load.ts";
 import { type DomainCheckServer, startDomainCheckServer } from "../http/domain-check.ts";
+import { StillClock } from "../still-clock.ts";
 import { dataDirStore } from "./data-dir-store.ts";
 import { type Https, kindOf, openHttps } from "./open.ts";
 import { createSelfSigned } from "./self-signed.ts";
@@ -31,7 +32,11 @@ const optionsOf = (env: Record<string, string> = {}) => {
   return loadConfig({ env: { CHATRANDOM_DATA_DIR: root, ...Object.fromEntries(named) } }).config;
 };
 
-async function open(env: Record<string, string> = {}): Promise<Https | undefined> {
+async function open(
+  env: Record<string, string> = {},
+  clock: Clock = realClock,
+  wallClock = Date.now,
+): Promise<Https | undefined> {
   const options = optionsOf(env);
   const lines = logged;
   const write = (level: string) => (what: object, message: string) =>
@@ -46,8 +51,8 @@ async function open(env: Record<string, string> = {}): Promise<Https | undefined
         await startDomainCheckServer({ checks, origin: `https://${domain}` }, "127.0.0.1", acme.http_port),
       );
     },
-    clock: realClock,
-    wallClock: Date.now,
+    clock,
+    wallClock,
     random: () => 0.5,
     log,
   });
@@ -95,7 +100,7 @@ describe("files", () => {
   });
 
   test("that will not do are said, but served: the operator knows why", async () => {
-    await open({ ...(await write(2 * 86_400_000)), DOMAIN: "two.example" });
+    await open({ ...(await write(3 * 3_600_000)), DOMAIN: "two.example" });
     await open(await write(-1_000));
     expect(logged.map(({ message }) => message)).toEqual([
       "the certificate runs out soon",
@@ -103,6 +108,21 @@ describe("files", () => {
       "the certificate ran out",
     ]);
   });
+});
+
+test("files that nobody renews are said while serving, once a day", async () => {
+  const { chain, key } = await createSelfSigned(["one.example"], Date.now(), 30 * 86_400_000);
+  writeFileSync(join(root, "c.pem"), chain + key);
+  const clock = new StillClock(0);
+  const start = Date.now();
+  const file = join(root, "c.pem");
+  await open({ HTTPS_CERTIFICATE: file, HTTPS_KEY: file }, clock, () => start + clock.now());
+  clock.move(22 * 86_400_000);
+  expect(logged).toEqual([]);
+  clock.move(86_400_000);
+  expect(logged.map(({ message }) => message)).toEqual(["the certificate runs out soon"]);
+  clock.move(7 * 86_400_000);
+  expect(logged.at(-1)!.message).toBe("the certificate ran out");
 });
 
 describe("acme", () => {

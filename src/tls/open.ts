@@ -10,7 +10,7 @@ import { acmeChecks } from "./acme-checks.ts";
 import { type CheckType, obtain } from "./acme.ts";
 import { certificateFiles } from "./certificate-files.ts";
 import type { CertificateSource } from "./certificate.ts";
-import { isFor } from "./certificate.ts";
+import { isFor, runsOutSoon } from "./certificate.ts";
 import type { CertificateStore } from "./certificate-store.ts";
 import type { DomainChecks } from "./domain-checks.ts";
 import { localNames } from "./local-names.ts";
@@ -86,17 +86,27 @@ const DAY_MS = 86_400_000;
 async function filesFor({ https, domain }: HttpsOptions, parts: HttpsParts): Promise<CertificateSource> {
   const { clock, wallClock, log } = parts;
   const source = await certificateFiles({ ...https, clock, log });
-  const { current } = source;
-  const left = Math.floor((current.until - wallClock()) / DAY_MS);
-  if (left < 7)
-    log.warn(
-      { until: new Date(current.until) },
-      left < 0 ? "the certificate ran out" : "the certificate runs out soon",
-    );
-  if (domain !== "" && !isFor(current, domain)) {
-    log.warn({ domain, names: current.names }, "the certificate is not for the domain");
-  }
-  return source;
+  const judge = (): void => {
+    const { current } = source;
+    const until = new Date(current.until);
+    if (wallClock() >= current.until) log.warn({ until }, "the certificate ran out");
+    else if (runsOutSoon(current, wallClock())) log.warn({ until }, "the certificate runs out soon");
+    if (domain !== "" && !isFor(current, domain)) {
+      log.warn({ domain, names: current.names }, "the certificate is not for the domain");
+    }
+  };
+  judge();
+  // What renews the files may have stopped long after the start.
+  const stopJudging = clock.every(DAY_MS, judge);
+  return {
+    get current() {
+      return source.current;
+    },
+    stop() {
+      stopJudging();
+      return source.stop();
+    },
+  };
 }
 
 async function acmeFor(
