@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { once } from "node:events";
 import { createConnection, createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
@@ -67,7 +68,7 @@ test("close ends what is open, at once", async () => {
 });
 
 describe("a request that never comes to its end", () => {
-  const times = { head: 300, request: 600, check: 50, keepAlive: 300 };
+  const times = { head: 300, request: 600, check: 50, keepAlive: 300, stalled: 2_000 };
 
   test.each([
     ["says nothing", "", undefined],
@@ -95,6 +96,22 @@ describe("a request that never comes to its end", () => {
     onTestFinished(() => clearInterval(dripping));
     expect(await answer).toMatch(/^HTTP\/1.1 408 /);
   });
+});
+
+test("an answer that nobody takes does not hold its connection for ever", async () => {
+  const text = "x".repeat(32 * 1024 ** 2);
+  const health = { ...parts.health, metrics: async () => ({ contentType: "text/plain", text }) };
+  const times = { head: 10_000, request: 15_000, check: 50, keepAlive: 5_000, stalled: 200 };
+  const server = await startHttp({ ...parts, health }, "127.0.0.1", 0, times);
+  onTestFinished(() => server.close());
+  let taken: Socket | undefined;
+  const see = (message: unknown) => void (taken = (message as { socket: Socket }).socket);
+  subscribe("net.server.socket", see);
+  onTestFinished(() => void unsubscribe("net.server.socket", see));
+  const { socket } = say(server.port, "GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n");
+  await once(socket, "data");
+  socket.pause();
+  await once(taken!, "close");
 });
 
 test.each([

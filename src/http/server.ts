@@ -47,6 +47,8 @@ export interface HttpTimes {
   check: number;
   /** How long a connection may idle between two requests. */
   keepAlive: number;
+  /** How long a client may take nothing of an answer that waits for it. */
+  stalled: number;
 }
 
 export interface HttpServer {
@@ -61,7 +63,7 @@ export interface HttpServer {
   readonly failed: Promise<Error>;
 }
 
-const TIMES: HttpTimes = { head: 10_000, request: 15_000, check: 2_000, keepAlive: 5_000 };
+const TIMES: HttpTimes = { head: 10_000, request: 15_000, check: 2_000, keepAlive: 5_000, stalled: 30_000 };
 
 /** Listens on `host` and `port` (0: any free one). Throws a `Failure` when it cannot. */
 export async function startHttp(
@@ -96,6 +98,8 @@ export async function startHttp(
     },
     app,
   );
+  // What is upgraded has its own deadlines, and takes this one off.
+  server.timeout = times.stalled;
   server.on("upgrade", https ? secureUpgradesOnly(parts.upgrade, client) : parts.upgrade);
   const shared = https && sharePort(server, https);
   const address = await listen(server, host, port, "--port", parts.reusePort).catch((error: unknown) => {
