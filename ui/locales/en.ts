@@ -65,6 +65,7 @@ export const words = {
           ? "One other person is looking as well."
           : `${number.format(others)} others are looking as well.`,
     connecting: "Found somebody",
+    connectingHint: "Connecting you two…",
     talking: "You are talking with somebody new. Say hello!",
     common: (interests: string[]) => `You both like ${list.format(interests)}`,
     commonLanguage: (language: string) => `You both speak ${language}`,
@@ -81,10 +82,11 @@ export const words = {
   },
 
   relaxed: {
-    interests: "Nobody with the same interests yet, so looking beyond them.",
-    languages: "Nobody in the same language yet, so looking beyond it.",
+    interests: "Nobody with your interests yet, so looking beyond them.",
+    languages: "Nobody in your language yet, so looking beyond it.",
+    both: "Nobody with your interests or in your language yet, so looking beyond both.",
     recent: "Few people here: it may be somebody you have already met.",
-  } satisfies Record<Relaxation, string>,
+  } satisfies Record<Relaxation | "both", string>,
 
   ended: {
     left: "They left.",
@@ -150,8 +152,15 @@ export const words = {
         "Does it happen again and again? Try from another network, or tell the people who run this place.",
       ],
     } satisfies Record<Exclude<AddressHidden, "no">, string[]>,
-    noRelay: "Without a relay no call can come about.",
-    noRelayHelp: "Switch “Hide my address” off to call directly, or come back later.",
+    noRelay: {
+      title: "No call can begin right now.",
+      help: {
+        byVisitor:
+          "Your address is hidden, and this place has no relay to hide it with. Switch “Hide my address” off to call directly, or come back later.",
+        byPlace:
+          "All calls here take this place’s relay, and it is away. Tell the people who run this place, or come back later.",
+      } satisfies Record<Exclude<AddressHidden, "no">, string>,
+    },
   },
 
   server: {
@@ -160,7 +169,7 @@ export const words = {
       "The server is still out of reach. Is your own internet connection all right? This page goes on by itself.",
     full: "This place is full at the moment. You get in by yourself as soon as there is room.",
     callGoesOn: "Server out of reach, your call goes on.",
-    callWaits: "Server out of reach. Your call begins when it is back.",
+    callWaits: "Server out of reach, your call waits for it.",
   },
 
   controls: {
@@ -251,7 +260,7 @@ export const words = {
       short: "Browsers give the camera only to an address that begins with https.",
       lead: "Browsers give the camera only to pages whose address begins with https.",
       steps: [
-        "Put https:// in front of the address.",
+        "Press “Open with https”, or put https:// in front of the address.",
         "If that does not work, tell the people who run this place.",
       ],
     },
@@ -267,7 +276,6 @@ export const words = {
     again: "Try again",
     https: "Open with https",
     text: "Text chat instead",
-    textHint: "Text chat works without a camera.",
     back: "Back",
   },
 
@@ -282,6 +290,7 @@ export const words = {
       until: (ms: number) => `Until ${moment.format(ms)}.`,
       forGood: "There is no end date.",
       reason: (reason: string) => `Reason: ${reason}`,
+      mistake: "If you think that this is a mistake, tell the people who run this place.",
     },
     superseded: {
       title: "Open in another tab",

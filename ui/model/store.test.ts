@@ -279,6 +279,15 @@ test.each([
   },
 );
 
+test("a page that another tab takes over from begins anew at home", async () => {
+  await search();
+  sockets.last.says(matched("p"));
+  sockets.last.says({ type: "ended", pair: "p", reason: "left" });
+  expect(store.ended.value).toBe("left");
+  sockets.last.breaks(4503);
+  expect([store.phase.value, store.ended.value]).toEqual(["home", null]);
+});
+
 test("a search that was refused and given up leaves no word behind", async () => {
   open();
   store.start("text");

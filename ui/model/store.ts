@@ -299,6 +299,7 @@ export function createStore(browser: Browser): Store {
     spare.close();
     media.release();
     relaxed.value = [];
+    ended.value = null;
     trouble.value = calm;
     phase.value = "home";
   }
@@ -334,7 +335,6 @@ export function createStore(browser: Browser): Store {
   function stop(): void {
     if (phase.value === "home") return;
     signaling.send({ type: "leave" });
-    ended.value = null;
     goHome();
   }
 

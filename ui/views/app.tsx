@@ -82,11 +82,10 @@ function Screen() {
   const away = tellServer(store.server.value, "home");
   return (
     <>
-      {away && (
-        <p class="banner" role="status">
-          {away}
-        </p>
-      )}
+      {/* There before it says anything, or nobody is read what it says. */}
+      <div class="banners" role="status">
+        {away && <p class="banner">{away}</p>}
+      </div>
       <Home />
     </>
   );

@@ -9,10 +9,11 @@ type ClosedLink = Extract<ServerLink, { state: "closed" }>;
 export function Closed({ link }: { link: ClosedLink }) {
   const store = useStore();
   if (link.why === "banned") {
-    const { title, until, forGood, reason } = words.closed.banned;
+    const { title, until, forGood, reason, mistake } = words.closed.banned;
     return (
       <Page title={title} lead={link.until ? until(link.until) : forGood} who={7} tone={3}>
         {link.reason && <p class="lead">{reason(link.reason)}</p>}
+        <p class="lead">{mistake}</p>
       </Page>
     );
   }
@@ -36,5 +37,5 @@ export function Closed({ link }: { link: ClosedLink }) {
 }
 
 export function Unsupported() {
-  return <Page title={words.unsupported.title} lead={words.unsupported.lead} who={6} tone={4} />;
+  return <Page title={words.unsupported.title} lead={words.unsupported.lead} who={5} tone={4} />;
 }

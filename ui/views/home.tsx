@@ -6,14 +6,12 @@ import { useStore } from "./context.ts";
 import { Facade } from "./facade.tsx";
 import { Mark } from "./figure.tsx";
 import { addInterests } from "./interests.ts";
-import { isMediaProblem } from "./media-problem.tsx";
 import { HideAddress, Interests, Languages } from "./preferences.tsx";
 
 export function Home() {
   const store = useStore();
   const online = store.online.value;
-  const media = store.media.value;
-  const ended = store.ended.value;
+  const hidden = store.addressHidden.value;
   const typed = useSignal("");
 
   const start = (mode: Mode) => {
@@ -44,20 +42,9 @@ export function Home() {
         <h1>{words.home.headline}</h1>
         <p class="lead">{words.home.lead}</p>
 
-        {ended && (
-          <p class="note" role="status">
-            {words.ended[ended]}
-          </p>
-        )}
         {store.trouble.value === "noRelay" && (
           <p class="note" role="alert">
-            <b>{words.trouble.noRelay}</b>{" "}
-            {store.addressHidden.value === "byVisitor" && words.trouble.noRelayHelp}
-          </p>
-        )}
-        {isMediaProblem(media) && (
-          <p class="note" role="status">
-            <b>{words.media[media].title}.</b> {words.media[media].short} {words.media.textHint}
+            <b>{words.trouble.noRelay.title}</b> {hidden !== "no" && words.trouble.noRelay.help[hidden]}
           </p>
         )}
 

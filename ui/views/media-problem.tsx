@@ -67,7 +67,6 @@ export function NoCamera({ problem }: { problem: MediaProblem }) {
           {words.media.back}
         </button>
       </div>
-      <p class="field-hint">{words.media.textHint}</p>
     </Page>
   );
 }

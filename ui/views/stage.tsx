@@ -104,7 +104,8 @@ export function Stage() {
   const busy = reconnecting ? title : away;
   const written = !video && phase === "talking";
   // In a call there is no room for the whole story, which the own window tells while waiting.
-  const unseen = partnered && video && isMediaProblem(media) && !store.cameraOn.value ? media : null;
+  const unseen =
+    partnered && video && isMediaProblem(media) && !store.cameraOn.value ? words.media[media] : null;
   // While the windows are closed it stands there, large.
   const shared =
     phase === "talking" && !isFailure(store.trouble.value) ? sharedWords(store.common.value) : [];
@@ -121,7 +122,7 @@ export function Stage() {
     >
       <h1 class="sr-only">{store.placeName.value}</h1>
       <p class="sr-only" role="status">
-        {[title, ...lines, away].join(" ")}
+        {[title, ...lines, away, unseen && `${unseen.title}. ${unseen.short}`].join(" ")}
       </p>
       <section class="view">
         {written ? <Strip busy={busy} /> : <StrangerWindow video={video} />}
@@ -130,7 +131,12 @@ export function Stage() {
           {(partnered || metSomebody.current) && <ReportMenu past={!partnered} />}
           <div class="view-notes">
             {shared.length > 0 && !busy && !unseen && video && <p class="glass-note">{shared[0]}</p>}
-            {unseen && <p class="glass-note">{words.media[unseen].title}</p>}
+            {unseen && (
+              <p class="glass-note">
+                {unseen.title}
+                <span class="more">{unseen.short}</span>
+              </p>
+            )}
             {busy && !written && (
               <p class="glass-note busy">
                 <i aria-hidden="true" />

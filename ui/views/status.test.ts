@@ -25,6 +25,8 @@ test("somebody left waiting reads why, and that the search goes on", () => {
 test("every relaxed preference is told, but to whom is alone nothing else", () => {
   const relaxed = { ...waiting, relaxed: ["interests", "recent"] } as const;
   expect(tell(relaxed).lines).toEqual([words.relaxed.interests, words.relaxed.recent]);
+  const all = { ...waiting, relaxed: ["languages", "interests", "recent"] } as const;
+  expect(tell(all).lines).toEqual([words.relaxed.both, words.relaxed.recent]);
   expect(tell({ ...relaxed, online: 1 }).lines).toEqual([words.stage.alone]);
   expect(tell({ ...waiting, online: null }).lines).toEqual([]);
 });

@@ -43,18 +43,28 @@ export function tell(s: Situation): Telling {
       if (isHalt(s.trouble)) return words.trouble.halted[s.trouble];
       // Who is alone is not told of those that might come into question.
       const alone = s.online !== null && s.online <= 1;
-      const lines = alone ? [words.stage.alone] : s.relaxed.map((which) => words.relaxed[which]);
+      const lines = alone ? [words.stage.alone] : relaxedWords(s.relaxed);
       if (s.ended) lines.unshift(words.ended[s.ended]);
       return { title: s.ended ? words.stage.lookingAgain : words.stage.looking, lines };
     }
     case "connecting":
-      return { title: words.stage.connecting, lines: sharedWords(s.common) };
+      return {
+        title: words.stage.connecting,
+        lines: [...sharedWords(s.common), words.stage.connectingHint],
+      };
     case "talking":
       if (s.trouble === "reconnecting") return { title: words.trouble.reconnecting, lines: [] };
       if (s.mode === "video" && !s.strangerCameraOn)
         return { title: words.stage.cameraOff, lines: [words.stage.cameraOffHint] };
       return { title: words.stage.talking, lines: sharedWords(s.common) };
   }
+}
+
+/** Beyond which wishes the search has gone. */
+function relaxedWords(relaxed: readonly Relaxation[]): string[] {
+  const wishes = relaxed.filter((which) => which !== "recent");
+  const beyond = wishes.length > 1 ? [words.relaxed.both] : wishes.map((which) => words.relaxed[which]);
+  return relaxed.includes("recent") ? [...beyond, words.relaxed.recent] : beyond;
 }
 
 export function isFailure(trouble: CallTrouble | null): trouble is Failure {
