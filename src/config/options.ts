@@ -206,8 +206,8 @@ export const options = {
     type: whole(1, 1_000_000),
     default: 20_000,
     doc:
-      "How many sessions a node holds, and each of several workers is one. Each connection takes a file descriptor: see " +
-      "ulimit -n.",
+      "How many sessions a node holds, and each of several workers is one. Each connection takes a file descriptor: where " +
+      "ulimit -n allows fewer, a node holds fewer.",
   }),
 
   ...bucket("find", 10, 1, "Searches of one connection"),

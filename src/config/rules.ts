@@ -9,10 +9,11 @@ import type { Config } from "./options.ts";
 /** Several times within a lease, so that one renewal may fail. */
 const RENEW_MS = 1_000;
 
-export function nodeRules({ session, limits }: Config): NodeRules {
+/** @param room how many visitors the limit of open files is enough for */
+export function nodeRules({ session, limits }: Config, room = Number.POSITIVE_INFINITY): NodeRules {
   return {
     grace: session.grace,
-    maxSessions: session.max,
+    maxSessions: Math.min(session.max, room),
     heartbeat: HEARTBEAT_MS,
     status: STATUS_MS,
     renew: RENEW_MS,

@@ -45,7 +45,7 @@ Max open files            ${soft}                 ${hard}               files
 
   test("too few say how many visitors they are enough for, and what to change", () => {
     const { text, advice } = judgeFileDescriptors(limits("600", "600"), config, false);
-    expect(text).toContain("enough for 500 of the 1000 visitors");
+    expect(text).toContain("enough for 450 of the 1000 visitors");
     expect(advice).toMatch(/LimitNOFILE.*--session-max/);
   });
 

@@ -32,7 +32,7 @@ export interface TestedServer {
 
 export interface Metrics extends NodeMetrics {
   /** A connection was closed before anything was asked on it. */
-  dropped(reason: Dropped): void;
+  dropped(reason: Dropped | "full"): void;
   watchHttps(numbers: () => HttpsNumbers): void;
   watchRelayTest(servers: () => readonly TestedServer[]): void;
   watchRelay(numbers: RelayNumbers): void;

@@ -150,6 +150,22 @@ test("a target that is no path of ours is not found, and no fault", async () => 
   expect(error).not.toHaveBeenCalled();
 });
 
+test("a connection more than there is room for is closed at once, and told", async () => {
+  let [most, told] = [2, 0];
+  const room = { most: () => most, full: () => void (told += 1) };
+  const server = await startHttp({ ...parts, room }, "127.0.0.1", 0);
+  onTestFinished(() => server.close());
+  const healthy = () => fetch(`http://127.0.0.1:${server.port}/healthz`).then(({ status }) => status);
+  const crowd = [say(server.port, ""), say(server.port, "")];
+  expect(await say(server.port, "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n").answer).toBe("");
+  expect(told).toBe(1);
+  most = 3;
+  expect(await healthy()).toBe(200);
+  for (const { socket } of crowd) socket.destroy();
+  most = 1;
+  await vi.waitUntil(() => healthy().then(Boolean, () => false), { timeout: 10_000, interval: 20 });
+});
+
 test("more connections than the process may have do not end it, and are served when there is room again", async () => {
   const url = (file: string) => JSON.stringify(new URL(file, import.meta.url).href);
   const source = `

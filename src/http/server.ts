@@ -35,6 +35,8 @@ export interface HttpParts {
   https?: HttpsParts;
   /** Whether other processes listen on the same port. */
   reusePort?: boolean;
+  /** How many connections may be open, asked for each new one. One more is closed at once, and told. */
+  room?: { most(): number; full(): void };
 }
 
 /** In ms. */
@@ -101,6 +103,12 @@ export async function startHttp(
   // What is upgraded has its own deadlines, and takes this one off.
   server.timeout = times.stalled;
   server.on("upgrade", https ? secureUpgradesOnly(parts.upgrade, client) : parts.upgrade);
+  const { room } = parts;
+  if (room) {
+    // At the limit of open files libuv closes them as well, but nobody is told, and nothing is left for anything else.
+    Object.defineProperty(server, "maxConnections", { get: () => room.most() });
+    server.on("drop", () => room.full());
+  }
   const shared = https && sharePort(server, https);
   const address = await listen(server, host, port, "--port", parts.reusePort).catch((error: unknown) => {
     shared?.close();

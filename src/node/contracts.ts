@@ -113,4 +113,6 @@ export interface NodeParts {
   readWish(find: FindMessage): { wish: Wish } | { field: string; message: string };
   rules: NodeRules;
   settings: Settings;
+  /** A visitor is turned away because there are as many sessions as may be. */
+  onFull?(): void;
 }

@@ -80,7 +80,9 @@ export class Door {
     const { rules, random, metrics, clock } = this.#parts;
     const { hub } = this.#sessions;
     const wait = this.#addresses.take(connection.address, "sessions", clock.now());
-    if (wait > 0 || hub.size >= rules.maxSessions) {
+    const isFull = hub.size >= rules.maxSessions;
+    if (isFull) this.#parts.onFull?.();
+    if (wait > 0 || isFull) {
       metrics.refused("too_many_sessions");
       const message = "too many sessions at the moment";
       connection.sendError({ code: "too_many_sessions", message, retryAfter: Math.ceil(wait) || 10 });

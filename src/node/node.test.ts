@@ -144,6 +144,15 @@ test("a store that is there and lets the lease run out is told once, and so is t
   expect(told).toHaveLength(2);
 });
 
+test("who runs a node that is full is told", async () => {
+  let told = 0;
+  const { connect, node } = await start({ onFull: () => (told += 1) });
+  for (let n = 0; n < 100; n += 1) connect(HELLO);
+  expect([node.numbers().sessions, told]).toEqual([100, 0]);
+  expect(connect(HELLO).types()).toEqual(["error"]);
+  expect([node.numbers().sessions, told]).toEqual([100, 1]);
+});
+
 test("S3: nothing is said before the welcome, and what the client said meanwhile is answered after it", async () => {
   const { connect, resumes } = await start();
   const { types } = connect(

@@ -34,6 +34,8 @@ export interface UseParts {
 export interface UsedRelay {
   /** See `onStun` of `sharePort`. */
   take(socket: Socket): void;
+  /** How many it has taken that are open. */
+  readonly streams: number;
   state(): Promise<"up" | "down">;
   close(): void;
 }
@@ -71,6 +73,9 @@ export function useRelay(
   });
   return {
     take: (socket) => forwarder.take(socket),
+    get streams() {
+      return forwarder.streams;
+    },
     state: async () => ((await isUp()) ? "up" : "down"),
     close: () => forwarder.close(),
   };

@@ -109,6 +109,34 @@ test("it is smaller than 135 MB", () => {
   expect(statSync(EXECUTABLE).size).toBeLessThan(135e6);
 });
 
+test("where open files are few it keeps some for itself, and says once what to change", async () => {
+  const limited = [
+    "-c",
+    'ulimit -n 120; exec "$0" "$@"',
+    EXECUTABLE,
+    ...options(root),
+    "--turn-enabled=false",
+  ];
+  const { child, url } = await serve("/bin/sh", limited);
+  const lines: string[] = [];
+  createInterface({ input: child.stderr! }).on("line", (line) => lines.push(line));
+  const dropped = async (): Promise<number> => {
+    const text = await (await fetch(`${url}metrics`)).text();
+    return Number(/^chatrandom_connections_dropped_total\{reason="full"\} (\d+)$/m.exec(text)?.[1] ?? 0);
+  };
+  const { hostname, port } = new URL(url);
+  const crowd = Array.from({ length: 100 }, () => connect(Number(port), hostname).on("error", () => {}));
+  let closed = 0;
+  for (const socket of crowd) socket.on("close", () => (closed += 1)).resume();
+  await vi.waitUntil(() => closed >= 40, { timeout: 10_000, interval: 5 });
+  expect(readdirSync(`/proc/${child.pid}/fd`).length).toBeLessThan(110);
+  for (const socket of crowd) socket.destroy();
+  expect(
+    await vi.waitUntil(() => dropped().catch(() => 0), { timeout: 10_000, interval: 20 }),
+  ).toBeGreaterThanOrEqual(40);
+  expect(lines.filter((line) => line.includes("LimitNOFILE"))).toHaveLength(1);
+});
+
 test("it serves alone in an empty root directory, for an ordinary user without HOME, from a path with a space", async () => {
   // Nothing but the C and C++ libraries that every glibc system is made of: no /proc, /dev, /tmp, /etc.
   for (const [, library] of execFileSync("ldd", [EXECUTABLE], { encoding: "utf8" }).matchAll(
