@@ -3,6 +3,7 @@
  * the type `Config` all come from this one table: an option is added here and nowhere else.
  */
 import { join, resolve } from "node:path";
+import { MIN_SECRET_CHARACTERS } from "../links/keys.ts";
 import { type Env, HOUR, MINUTE, option, type Option, SECOND } from "./option.ts";
 import { turnOptions } from "./turn-options.ts";
 import {
@@ -236,7 +237,7 @@ export const options = {
       "this one on.",
   }),
   "link.secret": option({
-    type: optional(text(1024, 32)),
+    type: optional(text(1024, MIN_SECRET_CHARACTERS)),
     default: "",
     secret: true,
     doc: "What the nodes of a cluster know each other by: the same for all, for example from openssl rand -hex 32.",
