@@ -8,5 +8,8 @@ import { lookInto, type Where } from "./store-of.ts";
  * Newest first, `most` at the most.
  * @throws Failure with one line for the operator when it cannot be reached
  */
-export const readReports = (where: Where, most: number): Promise<StoredReport[]> =>
-  lookInto(where, ({ client }) => newestReports(client, PREFIX, most));
+export const readReports = (
+  where: Where,
+  most: number,
+  warn: (text: string) => void,
+): Promise<StoredReport[]> => lookInto(where, ({ client }) => newestReports(client, PREFIX, most), warn);

@@ -3,6 +3,7 @@ import { redisRegistry } from "./links/redis-registry.ts";
 import { RedisMatcher } from "./matching/redis-matcher.ts";
 import { DEFAULT_RULES } from "./matching/rules.ts";
 import { PREFIX } from "./redis/keys.ts";
+import type { RedisConnection } from "./redis/client.ts";
 import { lookInto, type Where } from "./store-of.ts";
 
 export interface NodeStatus {
@@ -35,8 +36,8 @@ export interface Status {
 const TOP_INTERESTS = 20;
 
 /** @throws Failure with one line for the operator when it cannot be reached */
-export function readStatus(where: Where): Promise<Status> {
-  return lookInto(where, async (redis) => {
+export function readStatus(where: Where, warn: (text: string) => void = () => {}): Promise<Status> {
+  const look = async (redis: RedisConnection): Promise<Status> => {
     const matcher = new RedisMatcher({ redis, prefix: PREFIX, rules: DEFAULT_RULES });
     const { nodes, waiting, interests } = await matcher.census(TOP_INTERESTS);
     const cards = await redisRegistry(redis, PREFIX).look(nodes.map(({ node }) => node));
@@ -54,5 +55,6 @@ export function readStatus(where: Where): Promise<Status> {
         waiting: living.reduce((sum, { waiting }) => sum + waiting, 0),
       },
     };
-  });
+  };
+  return lookInto(where, look, warn);
 }

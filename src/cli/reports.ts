@@ -11,7 +11,7 @@ const MOST = 50;
 /** Of a device's hash: enough to see that it is the same one. */
 const SHOWN_CHARACTERS = 8;
 
-export const reports = ({ env, out, completing }: Caller): CommandModule => ({
+export const reports = ({ env, out, err, completing }: Caller): CommandModule => ({
   command: "reports",
   describe: "Show what visitors have reported, newest first",
   builder: (yargs) =>
@@ -32,7 +32,7 @@ export const reports = ({ env, out, completing }: Caller): CommandModule => ({
       throw new WrongUse("--most wants a whole number of at least 1");
     // Loaded here, so that other commands start without its weight.
     const { readReports } = await import("../reports.ts");
-    const found = await readReports(where, most);
+    const found = await readReports(where, most, (text) => err(`chatrandom: ${text}\n`));
     out(argv.json ? `${harmless(JSON.stringify(found, null, 2))}\n` : shownReports(found));
   },
 });

@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { startEmbeddedRedis, valkey } from "../embedded/redis.ts";
 import { redisRegistry } from "../links/redis-registry.ts";
 import { RedisMatcher } from "../matching/redis-matcher.ts";
@@ -130,6 +130,27 @@ art                    1
   test("that nobody has joined", async () => {
     const { code, stdout } = await chatrandom(["--redis", server.url]);
     expect([code, stdout]).toEqual([0, expect.stringMatching(/\n0 nodes, 0 online, 0 waiting\n$/)]);
+  });
+
+  test("from a replica, which is said", async () => {
+    await fill();
+    await redis.client.config("SET", "repl-diskless-sync-delay", "0");
+    // It writes down what it is sent.
+    const replica = await startTestRedis(["--dir", home, "--replicaof", `127.0.0.1 ${server.port}`]);
+    ending.push(() => replica.stop());
+    const connection = connectRedis(replica.url, {}, true);
+    ending.push(() => connection.close());
+    await connection.check(5_000);
+    const isLinked = async () =>
+      (await connection.client.info("replication")).includes("master_link_status:up");
+    await vi.waitUntil(isLinked, { timeout: 10_000, interval: 20 });
+    const { code, stdout, stderr } = await chatrandom(["--redis", replica.url]);
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/\n2 nodes, 12 online, 3 waiting\n$/)]);
+    expect(stderr).toBe("chatrandom: this Redis is a replica which may lag behind its master\n");
+    await connection.client.call("REPLICAOF", "127.0.0.1", "1");
+    expect((await chatrandom(["--redis", replica.url])).stderr).toMatch(
+      /^chatrandom: this Redis is a replica which has lost its master: this is as it was \d+ s ago or before\n$/,
+    );
   });
 
   test("whose Redis cannot be reached: exit 1 and one line without the password", async () => {

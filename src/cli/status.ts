@@ -6,7 +6,7 @@ import { givenFlags, withOptions } from "./flags.ts";
 import { harmless, table } from "./table.ts";
 import { WHERE, whereOf } from "./where.ts";
 
-export const status = ({ env, out, completing }: Caller): CommandModule => ({
+export const status = ({ env, out, err, completing }: Caller): CommandModule => ({
   command: "status",
   describe: "Show the nodes, their links and load, and who waits for what, in numbers",
   builder: (yargs) =>
@@ -18,7 +18,7 @@ export const status = ({ env, out, completing }: Caller): CommandModule => ({
     const where = whereOf(givenFlags(argv, "status", WHERE, ["json"]), env);
     // Loaded here, so that other commands start without its weight.
     const { readStatus } = await import("../status.ts");
-    const found = await readStatus(where);
+    const found = await readStatus(where, (text) => err(`chatrandom: ${text}\n`));
     out(argv.json ? `${harmless(JSON.stringify(found, null, 2))}\n` : shownStatus(found));
   },
 });

@@ -42,9 +42,10 @@ export interface RedisEvents {
  * when the connection breaks before the answer, and after a second without one (it may still have been done then).
  * In a Cluster a command is sent again a few times, within that second, when its server has gone or given up its slot.
  * @param target as `parseRedisAddress` takes it
+ * @param readsOnly whether a replica will do
  * @throws Error naming what is wrong with `target`, without its password
  */
-export function connectRedis(target: string, events: RedisEvents = {}): RedisConnection {
+export function connectRedis(target: string, events: RedisEvents = {}, readsOnly = false): RedisConnection {
   const address = parseRedisAddress(target);
   const watching = new Set<() => void>();
   let closed = false;
@@ -122,7 +123,7 @@ export function connectRedis(target: string, events: RedisEvents = {}): RedisCon
         stopping?.addEventListener("abort", look);
         look();
       });
-      await requireServer(connection.client, address);
+      await requireServer(connection.client, address, readsOnly);
     },
     localAddress() {
       const { client } = connection;

@@ -7,18 +7,22 @@ import type { RedisClient } from "./scripts.ts";
 const OLDEST = { Redis: [6, 2], Valkey: [7, 2] } as const;
 
 /**
- * Asks every server that takes writes. One that will not say what it is is taken as it is.
+ * Asks every server that takes writes; `readsOnly`: a replica will do. One that will not say what it is is taken as it is.
  * @throws Error with a message for people when one is too old, or of another kind than the address says
  */
-export async function requireServer(client: RedisClient, address: RedisAddress): Promise<void> {
+export async function requireServer(
+  client: RedisClient,
+  address: RedisAddress,
+  readsOnly: boolean,
+): Promise<void> {
   const servers = client instanceof Cluster ? client.nodes("master") : [client];
   const told = servers.flatMap((server) =>
     ["server", "replication"].map((section) => server.info(section).catch(() => "")),
   );
-  for (const info of await Promise.all(told)) requireInfo(info, address.kind);
+  for (const info of await Promise.all(told)) requireInfo(info, address.kind, readsOnly);
 }
 
-function requireInfo(info: string, kind: RedisAddress["kind"]): void {
+function requireInfo(info: string, kind: RedisAddress["kind"], readsOnly: boolean): void {
   const field = (name: string): string | undefined => new RegExp(`^${name}:(.*?)\\r?$`, "m").exec(info)?.[1];
 
   // Valkey says under this name with which Redis it is compatible, and what it is itself under its own.
@@ -41,7 +45,7 @@ function requireInfo(info: string, kind: RedisAddress["kind"]): void {
     throw new Error("this is a Sentinel and no Redis: write redis+sentinel://host:port/name");
   if (mode === "cluster" && kind !== "cluster")
     throw new Error("this Redis is a server of a Cluster: write redis+cluster:// instead of redis://");
-  if (field("role") === "slave" && (kind === "single" || kind === "socket"))
+  if (!readsOnly && field("role") === "slave" && (kind === "single" || kind === "socket"))
     throw new Error(
       "this Redis is a replica and takes no writes: name its master, or its Sentinels with redis+sentinel://",
     );
