@@ -288,6 +288,7 @@ export async function run(
     relayTest = testRegularly({
       servers: () => ice.servers(`self-test-${id}`),
       nat: () => relay()?.nat,
+      whereabouts: () => ice.whereabouts?.() ?? "",
       clock: realClock,
       wallClock: Date.now,
       log,

@@ -85,7 +85,7 @@ export function findPublicAddress(parts: FinderParts): Finder {
         return { seen: await ask(by, isIPv4(inside) ? 4 : 6, { clock, signal }), by };
       } catch (error) {
         if (signal.aborted) return undefined;
-        log.debug({ by, reason: (error as Error).message }, "nobody says from where this machine is seen");
+        log.debug({ by, reason: (error as Error).message }, "cannot ask from where this machine is seen");
       }
     }
     return undefined;

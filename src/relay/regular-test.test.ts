@@ -105,6 +105,40 @@ test("a failure that does not last is none", async () => {
   expect(log.info).toHaveBeenCalledExactlyOnceWith({ servers: 1 }, "the relay works");
 });
 
+test("one that has moved is tried anew, once", async () => {
+  const clock = new StillClock();
+  let where = "192.168.1.20:3478";
+  const answers: (() => void)[] = [];
+  const relay = testRegularly({
+    servers: () => SERVERS,
+    whereabouts: () => where,
+    clock,
+    wallClock: () => 0,
+    log: { info: vi.fn(), warn: vi.fn(), error: vi.fn() },
+    test: () => new Promise((resolve) => answers.push(() => resolve([works]))),
+  });
+  /** The last try has ended: it is the move that is waited for, and the next time. */
+  const ended = () => vi.waitUntil(() => clock.pending === 2, { interval: 1 });
+  clock.move(10_000);
+  expect(answers).toHaveLength(1);
+  where = "8.8.4.4:3478";
+  // One after the other.
+  clock.move(10_000);
+  expect(answers).toHaveLength(1);
+  answers[0]!();
+  await ended();
+  clock.move(10_000);
+  expect(answers).toHaveLength(2);
+  answers[1]!();
+  await ended();
+  clock.move(12 * HOUR - 1);
+  expect(answers).toHaveLength(2);
+  clock.move(1);
+  expect(answers).toHaveLength(3);
+  relay.stop();
+  expect(clock.pending).toBe(0);
+});
+
 describe("behind a router", () => {
   const OUTSIDE = "turn:192.0.2.9:3478?transport=udp";
   const INSIDE = "turn:10.0.0.5:3478?transport=udp";

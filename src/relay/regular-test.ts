@@ -1,4 +1,4 @@
-/** Tries the relay at start and twice a day, and tells how it was. */
+/** Tries the relay at start, twice a day and when it has moved, and tells how it was. */
 import { isIPv6 } from "node:net";
 import type { Clock } from "../clock.ts";
 import type { IceServer } from "../protocol/messages.ts";
@@ -18,6 +18,8 @@ export interface RegularTestParts {
     error(what: object, message: string): void;
   };
   nat?(): Nat | undefined;
+  /** Where our own is. One that has moved is tried anew. */
+  whereabouts?(): string;
   readonly test?: typeof testRelay;
 }
 
@@ -41,6 +43,7 @@ const AGAIN_MS = 12 * 3_600_000;
 const AGAIN_AFTER_FAILURE_MS = 10 * 60_000;
 /** What starts together with us, or is just started again, has not failed: a failure is told when it lasts. */
 const CONFIRM_MS = 5_000;
+const MOVED_MS = 10_000;
 
 const NOT_FROM_HERE =
   "it is not reached from this machine by its public address; many routers do not lead back to themselves, so only " +
@@ -73,10 +76,15 @@ export function testRegularly(parts: RegularTestParts): RegularTest {
   const { clock, wallClock, log, test = testRelay } = parts;
   let health: RelayHealth | undefined;
   let told = "";
+  let worked = true;
   let stopped = false;
   let cancel = (): void => {};
+  let stopFollowing = (): void => {};
+  let where: string | undefined;
+  let isTrying = false;
 
   const look = async (): Promise<Tried[]> => {
+    where = parts.whereabouts?.();
     const nat = parts.nat?.();
     const servers = parts.servers();
     if (!nat) return test(servers, { clock });
@@ -90,7 +98,9 @@ export function testRegularly(parts: RegularTestParts): RegularTest {
   const fails = (tried: readonly Tried[]): boolean => tried.some(({ outcome }) => outcome === "fails");
 
   const turn = async (again: boolean): Promise<void> => {
+    isTrying = true;
     const tried = await look();
+    isTrying = false;
     if (stopped) return;
     if (fails(tried) && !again && health?.ok !== false) {
       cancel = clock.after(CONFIRM_MS, () => void turn(true));
@@ -101,24 +111,32 @@ export function testRegularly(parts: RegularTestParts): RegularTest {
     cancel = clock.after(health?.ok === false ? AGAIN_AFTER_FAILURE_MS : AGAIN_MS, () => void turn(false));
   };
 
+  const follow = (): void => {
+    if (isTrying || where === parts.whereabouts?.()) return;
+    cancel();
+    void turn(false);
+  };
+
   /** Only news: what fails is tried often. */
   const tell = (tried: readonly Tried[]): void => {
     const news = tried.map(({ url, outcome, problem = "" }) => `${url} ${outcome} ${problem}`).join("\n");
     if (news === told) return;
-    const before = told;
     told = news;
     for (const { url, outcome, problem, reason } of tried) {
       const what = { url, problem, advice: adviceOn(reason) };
       if (outcome === "fails") log.error(what, "the relay's test failed: some calls will not connect");
       if (outcome === "limited") log.warn(what, "the relay works, with a limit");
     }
-    if (tried.length > 0 && tried.every(({ outcome }) => outcome === "works"))
-      log.info({ servers: tried.length }, before === "" ? "the relay works" : "the relay works again");
+    const works = tried.every(({ outcome }) => outcome === "works");
+    if (tried.length > 0 && works)
+      log.info({ servers: tried.length }, worked ? "the relay works" : "the relay works again");
+    worked = works;
   };
 
   if (parts.servers().length > 0) {
     health = { servers: [] };
     void turn(false);
+    if (parts.whereabouts) stopFollowing = clock.every(MOVED_MS, follow);
   }
   return {
     get health() {
@@ -127,6 +145,7 @@ export function testRegularly(parts: RegularTestParts): RegularTest {
     stop() {
       stopped = true;
       cancel();
+      stopFollowing();
     },
   };
 }
