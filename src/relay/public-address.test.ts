@@ -142,6 +142,7 @@ test("the address is asked for every half hour; another one that leads to the re
   // The relay tells the address that it knows.
   world.relayed = "10.0.0.5";
   await pass(HALF_HOUR);
+  await pass(2_500);
   expect(tryAt).toHaveBeenCalledTimes(2);
   expect(found).toHaveBeenCalledTimes(1);
   world.relayed = OUTSIDE;
@@ -209,6 +210,23 @@ test("stopped, it asks and tells nothing any more", async () => {
   clock.move(HALF_HOUR);
   expect(found).not.toHaveBeenCalled();
   expect(clock.pending).toBe(0);
+});
+
+test("stopped while it asks, it asks nobody else", async () => {
+  const { askIn, stop, clock, ask, log } = finder();
+  const ended = Promise.withResolvers<void>();
+  ask.mockImplementation(async (_server, _family, { signal }) => {
+    await once(signal, "abort");
+    ended.resolve();
+    throw new Error("it is over");
+  });
+  askIn(0);
+  clock.move(0);
+  stop();
+  await ended.promise;
+  await new Promise(setImmediate);
+  expect(ask).toHaveBeenCalledOnce();
+  expect(log.debug).not.toHaveBeenCalled();
 });
 
 test.each<[string, Partial<Sought>, boolean]>([
