@@ -86,6 +86,17 @@ describe("the relay", () => {
     expect(named).toEqual(addresses({ domain: "chat.example", public_address: "8.8.4.4" }, CLOUD));
   });
 
+  test("behind a NAT whose address is found offers it beside its public one of the other family", () => {
+    const mixed = machine(["10.0.0.5", "2606:4700::5"], ["10.0.0.5", "2606:4700::5"]);
+    expect(addresses({}, mixed, { outside: "8.8.4.4", inside: "10.0.0.5" })).toMatchObject({
+      relay: ["10.0.0.5", "2606:4700::5"],
+      nat: { outside: "8.8.4.4", inside: "10.0.0.5" },
+      offered: ["8.8.4.4", "2606:4700::5"],
+      reach: "public",
+      allowPrivate: false,
+    });
+  });
+
   test("leaves an address that was found where an interface is public, or the one it stands for is gone", () => {
     const found = { outside: "8.8.8.8", inside: "10.0.0.5" };
     for (const now of [RENTED, HOME, machine([])])

@@ -61,8 +61,8 @@ export function listenHost({ host, domain, turn }: Wanted): string {
 }
 
 /**
- * `hosts` are the addresses that `listenHost` stands for. `found` counts like an address that is given, where there is none
- * that others reach.
+ * `hosts` are the addresses that `listenHost` stands for. `found` counts like an address that is given, beside a
+ * public one of the other family.
  */
 export function relayAddresses(
   wanted: Wanted,
@@ -71,9 +71,10 @@ export function relayAddresses(
   found?: Nat,
 ): RelayAddresses {
   const without = addressesWith(wanted, hosts, machine);
-  if (!found || without.reach !== "private" || !without.relay.includes(found.inside)) return without;
+  if (!found || wanted.turn.public_address !== "" || !without.relay.includes(found.inside)) return without;
   const turn = { ...wanted.turn, public_address: found.outside };
-  return addressesWith({ ...wanted, turn }, hosts, machine);
+  const offered = [found.outside, ...without.relay.filter(isPublic)];
+  return { ...addressesWith({ ...wanted, turn }, hosts, machine), offered };
 }
 
 function addressesWith({ domain, turn }: Wanted, hosts: readonly string[], machine: Machine): RelayAddresses {

@@ -1,7 +1,7 @@
 /** The relay of one appliance: coturn, started, watched, restarted and stopped like the embedded Redis. */
 import { randomBytes } from "node:crypto";
 import { readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
+import { connect, isIPv4 } from "node:net";
 import { dirname, join } from "node:path";
 import { realClock, type Clock } from "../clock.ts";
 import type { Config } from "../config/options.ts";
@@ -32,6 +32,7 @@ import { relaySecretOf } from "./credentials.ts";
 import { localHeader } from "./forward.ts";
 import type { OwnRelay } from "./ice-servers.ts";
 import { findPublicAddress, type Sought } from "./public-address.ts";
+import { isPublic } from "./ranges.ts";
 
 export interface EmbeddedRelayOptions {
   readonly config: Pick<Config, "host" | "domain" | "turn" | "data_dir">;
@@ -186,8 +187,10 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
 
   const sought = (): Sought | undefined => {
     const { reach, nat, relay, own } = addresses;
-    if (running?.state() !== "up" || (reach !== "private" && !nat)) return undefined;
-    return { inside: relay[0]!, ...(nat && { outside: nat.outside }), own, port, secret };
+    const inside = relay.find((address) => isIPv4(address) && !isPublic(address));
+    if (running?.state() !== "up" || reach === "this machine" || inside === undefined) return undefined;
+    const relayed = relay.map((address) => (address === nat?.inside ? nat.outside : address));
+    return { inside, ...(nat && { outside: nat.outside }), relayed, own, port, secret };
   };
   const finder = find({
     servers: asks,

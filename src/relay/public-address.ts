@@ -13,10 +13,12 @@ import { openTurnClient, type TurnClient } from "./turn-client.ts";
 
 /** A relay whose public address is looked for. */
 export interface Sought {
-  /** Where it relays, of the family that browsers are given. */
+  /** Its private address. Of IPv4: nobody needs a NAT for the other. */
   readonly inside: string;
-  /** What was found before, and is what it tells clients now. */
+  /** The public one that was found before, and is used. */
   readonly outside?: string;
+  /** Where it relays, as it tells clients. */
+  readonly relayed: readonly string[];
   /** Every address of this machine. */
   readonly own: readonly string[];
   readonly port: number;
@@ -59,8 +61,8 @@ export const pauseAfter = (unanswered: number): number =>
   unanswered === 0 ? AGAIN_MS : Math.min(AGAIN_UNANSWERED_MS * 2 ** (unanswered - 1), AGAIN_MS);
 
 /** Whether an address that we are seen from may be that of a NAT in front of the relay, and is none that it knows. */
-export const isNews = (seen: string, { inside, outside, own }: Sought): boolean =>
-  isPublic(seen) && isIP(seen) === isIP(inside) && seen !== outside && !own.includes(seen);
+export const isNews = (seen: string, { outside, own }: Pick<Sought, "outside" | "own">): boolean =>
+  isIPv4(seen) && isPublic(seen) && seen !== outside && !own.includes(seen);
 
 /** Asks nobody until it is told to. */
 export function findPublicAddress(parts: FinderParts): Finder {
@@ -76,13 +78,10 @@ export function findPublicAddress(parts: FinderParts): Finder {
     told = news;
   };
 
-  const askAll = async (
-    inside: string,
-    signal: AbortSignal,
-  ): Promise<{ seen: string; by: string } | undefined> => {
+  const askAll = async (signal: AbortSignal): Promise<{ seen: string; by: string } | undefined> => {
     for (const by of servers) {
       try {
-        return { seen: await ask(by, isIPv4(inside) ? 4 : 6, { clock, signal }), by };
+        return { seen: await ask(by, { clock, signal }), by };
       } catch (error) {
         if (signal.aborted) return undefined;
         log.debug({ by, reason: (error as Error).message }, "cannot ask from where this machine is seen");
@@ -100,8 +99,7 @@ export function findPublicAddress(parts: FinderParts): Finder {
   ): Promise<boolean> => {
     let reason = "it leads to another relay";
     try {
-      const relayed = await tryAt(seen, relay, { clock, signal });
-      if (relayed === (relay.outside ?? relay.inside)) {
+      if (relay.relayed.includes(await tryAt(seen, relay, { clock, signal }))) {
         say({ seen, by }, "the public address of the relay is found");
         return true;
       }
@@ -119,7 +117,7 @@ export function findPublicAddress(parts: FinderParts): Finder {
 
   const look = async (signal: AbortSignal): Promise<void> => {
     const relay = parts.relay();
-    const answer = relay && (await askAll(relay.inside, signal));
+    const answer = relay && (await askAll(signal));
     if (signal.aborted) return;
     unanswered = answer ? 0 : unanswered + 1;
     const isFound =
@@ -153,10 +151,10 @@ export interface AskOptions {
   readonly signal: AbortSignal;
 }
 
-/** From which address a STUN server sees us. */
-export async function askServer(url: string, family: 4 | 6, options: AskOptions): Promise<string> {
+/** From which address of IPv4 a STUN server sees us. */
+export async function askServer(url: string, options: AskOptions): Promise<string> {
   const place = parseIceUrl(url)!;
-  const host = isIP(place.host) ? place.host : await addressOf(place.host, family, options.signal);
+  const host = isIP(place.host) ? place.host : await addressOf(place.host, options.signal);
   return withClient({ ...place, host }, options, async (client) => (await client.bind()).address);
 }
 
@@ -194,13 +192,12 @@ async function withClient<T>(
 }
 
 /** Not by the system's resolver: without a network that keeps one of the few threads which also read files. */
-async function addressOf(name: string, family: 4 | 6, signal: AbortSignal): Promise<string> {
+async function addressOf(name: string, signal: AbortSignal): Promise<string> {
   const resolver = new Resolver({ timeout: ANSWER_MS, tries: 1 });
   const cancel = (): void => resolver.cancel();
   signal.addEventListener("abort", cancel);
   try {
-    const found = await (family === 4 ? resolver.resolve4(name) : resolver.resolve6(name));
-    return found[0]!;
+    return (await resolver.resolve4(name))[0]!;
   } finally {
     signal.removeEventListener("abort", cancel);
   }
