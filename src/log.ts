@@ -40,6 +40,7 @@ export async function openLog(
 ): Promise<Logger> {
   const verbose = log_level === "debug" || log_level === "trace";
   const hidden = [...SECRETS, ...HEADERS, ...WORDS, ...(verbose ? [] : ADDRESSES)];
+  const pretty = log_format === "pretty" || (log_format === "auto" && process.stderr.isTTY);
   return pino(
     {
       level: log_level,
@@ -50,12 +51,9 @@ export async function openLog(
       redact: { paths: hidden.flatMap(everyDepth), censor: "[hidden]" },
       hooks: { streamWrite: (line) => line.replace(URL_CREDENTIALS, "[hidden]@") },
     },
-    isForPeople(log_format) ? await forPeople(to ?? process.stderr, verbose) : (to ?? forPrograms()),
+    pretty ? await forPeople(to ?? process.stderr, verbose) : (to ?? forPrograms()),
   );
 }
-
-export const isForPeople = (format: Config["log_format"]): boolean =>
-  format === "pretty" || (format === "auto" && process.stderr.isTTY);
 
 const everyDepth = (field: string): string[] => {
   const spelled = `["${field}"]`;

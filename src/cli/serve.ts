@@ -5,20 +5,16 @@ import type { Running } from "../app.ts";
 import { type Loaded, loadConfig, type Sources } from "../config/load.ts";
 import { keys } from "../config/options.ts";
 import { Failure } from "../failure.ts";
-import { isForPeople, type Logger, openLog } from "../log.ts";
+import { type Logger, openLog } from "../log.ts";
 import { withoutPassword } from "../redis/address.ts";
 import type { Caller } from "./caller.ts";
 import { valueAt } from "./config.ts";
 import { type Found, givenFlags, withOptions } from "./flags.ts";
 import { greeting, waysToOpen } from "./greeting.ts";
-import { watchLoop } from "../watchdog.ts";
 import { untilStopped } from "./until-stopped.ts";
 
 /** What a supervisor grants beyond the drain for closing sockets and ending the embedded programs. */
 const STOP_MARGIN_MS = 5_000;
-/** The embedded programs are given as long. */
-const BEAT_MS = 1_000;
-const SILENT_BEATS = 30;
 
 export const serve = (caller: Caller, ended: (code: 0 | 1) => void): CommandModule => ({
   command: "serve",
@@ -42,11 +38,10 @@ export const serving =
     const log = await openLog(config);
     for (const warning of oddities(kind, loaded)) log.warn(warning);
 
-    let callOff = (): void => {};
-    const workers = config.workers === "auto" ? availableParallelism() : config.workers;
     const code = await untilStopped({
       // Loaded here, so that other commands start without the server's weight.
       start: async (stopping) => {
+        const workers = config.workers === "auto" ? availableParallelism() : config.workers;
         if (workers === 1) return (await import("../app.ts")).run(kind, config, log, stopping);
         return (await import("../appliance.ts")).runWorkers(kind, config, log, stopping, workers);
       },
@@ -57,13 +52,6 @@ export const serving =
         // Only of one that no authority stands behind does somebody have to compare it.
         const fingerprint = certificate?.selfSigned ? certificate.fingerprint : undefined;
         log.info({ url: ways[0]!.url, fingerprint, config: file }, "ready");
-        // Workers are watched by their supervisor, without which they go on, but not for long.
-        if (workers === 1)
-          callOff = watchLoop({
-            beat: BEAT_MS,
-            patience: SILENT_BEATS,
-            forPeople: isForPeople(config.log_format),
-          });
         if (!process.stdout.isTTY) return;
         const colors = process.stdout.hasColors() && !env.NO_COLOR;
         const redis = kind === "join" ? withoutPassword(config.redis) : undefined;
@@ -77,7 +65,6 @@ export const serving =
       process,
       exit: (code) => process.exit(code),
     });
-    callOff();
     ended(code);
   };
 

@@ -109,15 +109,6 @@ test("it is smaller than 135 MB", () => {
   expect(statSync(EXECUTABLE).size).toBeLessThan(135e6);
 });
 
-test("a thread of its own watches whether it hangs", async () => {
-  const { child } = await serve(EXECUTABLE, options(root));
-  const threads = readdirSync(`/proc/${child.pid}/task`);
-  const names = threads.map((thread) =>
-    readFileSync(`/proc/${child.pid}/task/${thread}/comm`, "utf8").trim(),
-  );
-  expect(names).toContain("watchdog");
-});
-
 test("where open files are few it keeps some for itself, and says once what to change", async () => {
   const limited = [
     "-c",
