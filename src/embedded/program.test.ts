@@ -71,6 +71,21 @@ test("a program that ends is started again, later each time, and says when it is
   expect(running.pid()).not.toBe(first);
 });
 
+test("a program that is told to starts anew at once, and nobody is warned of its end", async () => {
+  const clock = new StillClock();
+  const running = await start(clock, "exec sleep 1000");
+  for (const count of [2, 3]) {
+    const before = running.pid()!;
+    running.restart();
+    await vi.waitUntil(() => starts === count && running.state() === "up", { interval: 1 });
+    expect(isGone(before)).toBe(true);
+  }
+  expect(log.warn).not.toHaveBeenCalled();
+  // That was for those ends only.
+  process.kill(running.pid()!, "SIGKILL");
+  await noticed(1);
+});
+
 test("after a minute of health the next end is the first one again", async () => {
   const clock = new StillClock();
   const running = await start(clock, "exec sleep 1000");

@@ -22,6 +22,8 @@ export interface RunningProgram {
   onState(listener: (state: ProgramState) => void): () => void;
   /** The process, while there is one. */
   pid(): number | undefined;
+  /** Ends it, if it runs, so that it starts anew at once, with what `command` says then. */
+  restart(): void;
   /** Ends it: SIGTERM, then SIGKILL after 5 s. Resolves when the process is gone. Calling it again is fine. */
   stop(): Promise<void>;
 }
@@ -128,6 +130,7 @@ export async function startProgram(options: ProgramOptions): Promise<RunningProg
   let state: ProgramState = "starting";
   let current: Run | undefined;
   let stopping: Promise<void> | undefined;
+  let restarting = false;
   let endPause = () => {};
 
   const become = (next: ProgramState) => {
@@ -180,6 +183,10 @@ export async function startProgram(options: ProgramOptions): Promise<RunningProg
       }).catch((error: Error) => error.message);
       if (stopping) return;
       if (!wasUp) throw new Failure(`${name} does not start: ${words}`);
+      if (restarting) {
+        restarting = false;
+        continue;
+      }
       ends = clock.now() - started > HEALTHY_AFTER_MS ? 1 : ends + 1;
       const delay = restartDelay(ends);
       log.warn({ words, delay }, `${name} has ended; starting it again`);
@@ -221,6 +228,11 @@ export async function startProgram(options: ProgramOptions): Promise<RunningProg
       return () => listeners.delete(listener);
     },
     pid: () => current?.child.pid,
+    restart() {
+      if (!current) return;
+      restarting = true;
+      signal(current.child, "SIGTERM");
+    },
     stop: () => (stopping ??= stop()),
   };
 }

@@ -236,8 +236,7 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
     [seen, addresses, told] = [now, next, state];
     log.info({ at: addresses.offered }, "the relay has other addresses now; it starts again");
     for (const listener of moved) listener();
-    const pid = running.pid();
-    if (pid !== undefined) process.kill(pid, "SIGTERM");
+    running.restart();
     if (isElsewhere) finder.askIn(SETTLE_MS);
   };
   let looking = Promise.resolve();
