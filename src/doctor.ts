@@ -1,5 +1,6 @@
 /** What `chatrandom doctor` looks at, one check after the other. Nothing is changed. */
 import { readFileSync } from "node:fs";
+import { isIPv4 } from "node:net";
 import { availableParallelism, networkInterfaces, totalmem } from "node:os";
 import { join } from "node:path";
 import { getCACertificates } from "node:tls";
@@ -24,8 +25,10 @@ import type { IceServer } from "./protocol/messages.ts";
 import { withoutPassword } from "./redis/address.ts";
 import { connectRedis, type RedisConnection } from "./redis/client.ts";
 import { PREFIX } from "./redis/keys.ts";
+import { listenHost } from "./relay/addresses.ts";
 import { relayIce } from "./relay/ice-servers.ts";
-import { testRelay } from "./relay/self-test.ts";
+import { isPublic } from "./relay/ranges.ts";
+import { testRelay, type Tried } from "./relay/self-test.ts";
 import { dataDirStore } from "./tls/data-dir-store.ts";
 import type { Certificate } from "./tls/certificate.ts";
 import { kindOf } from "./tls/open.ts";
@@ -227,10 +230,19 @@ async function examineRelay(
   if (told === undefined && servers.length === 0)
     return [skipped("relay", "the page could not be asked which STUN and TURN servers it has")];
   const { turn } = config;
-  const embedded = here && turn.enabled && turn.urls.length === 0 ? { configured: turn.public_address } : {};
-  const tried = await testRelay(servers, { clock: realClock });
   const own = Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address));
+  const isEmbedded = here && turn.enabled && turn.urls.length === 0;
+  // As the relay itself asks, but also where its address is given: that may be wrong.
+  const asks =
+    isEmbedded && !isLoopbackHost(listenHost(config)) && !own.some((each) => isIPv4(each) && isPublic(each));
+  const [tried, asked] = (await Promise.all(
+    [servers, asks ? [{ urls: [...turn.public_address_from] }] : []].map((some) =>
+      testRelay(some, { clock: realClock }),
+    ),
+  )) as [Tried[], Tried[]];
   const name = site.hostname.replace(/^\[|\]$/g, "");
   const named = isLoopbackHost(name) ? [] : await addressesOf(name);
-  return [...judgeRelay(tried), judgePublicAddress({ named, own, here, tried, ...embedded })];
+  const configured = isEmbedded ? { configured: turn.public_address } : {};
+  const all = [...tried, ...asked];
+  return [...judgeRelay(tried), judgePublicAddress({ named, own, here, tried: all, ...configured })];
 }

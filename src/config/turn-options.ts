@@ -54,7 +54,8 @@ export const turnOptions = {
       "STUN servers that are asked from which address this machine is seen: at start and every half hour, one after the " +
       "other until one answers, and only where turn.public_address is not given and the relay can be reached by others " +
       "but has no public address of IPv4. They get one packet that holds nothing, and see where it comes from. Where a " +
-      "TURN allocation at that address leads to the relay, it is taken. An empty list asks nobody.",
+      "TURN allocation at that address leads to the relay, it is taken. chatrandom doctor asks them too. An empty list asks " +
+      "nobody.",
   }),
   "turn.allow_private": option({
     type: orWord("auto", boolean),

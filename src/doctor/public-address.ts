@@ -30,9 +30,10 @@ export function judgePublicAddress({ named, own, here, configured, tried }: Addr
   }
   const seen = [...new Set(tried.flatMap(({ mapped }) => (mapped ? [mapped.address] : [])))];
   if (seen.length === 0) return skipped(CHECK, "no STUN server answered, so nobody said from where we come");
-  const from = `we are seen from ${seen.join(" and ")}`;
-  if (!here) return fine(CHECK, from);
   const outside = seen.filter(isPublic);
+  // A relay of our own sees us come from inside, which is no news where somebody elsewhere has been asked too.
+  const from = `we are seen from ${(outside.length > 0 ? outside : seen).join(" and ")}`;
+  if (!here) return fine(CHECK, from);
   const wrongName = named.length > 0 && outside.length > 0 && outside.every(isUnnamed);
   if (wrongName)
     return warning(

@@ -9,11 +9,14 @@
  */
 import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { type Appliance, startAppliance } from "../../ui/e2e/appliance.ts";
 import type { IceServer } from "../protocol/messages.ts";
 import { coturnBinary } from "../relay/test-relay.ts";
+
+const EXECUTABLE = fileURLToPath(new URL("../../dist/chatrandom", import.meta.url));
 
 /** Public as far as the executable knows, and nobody's in these namespaces. */
 const [PUBLIC, OUTSIDE] = ["9.9.9.1", "9.9.9.2"];
@@ -93,6 +96,15 @@ async function serve(namespace: string, host: string, ...args: string[]): Promis
   return appliance;
 }
 
+/** What `chatrandom doctor` finds of its public address. */
+async function examined(namespace: string, ...args: string[]): Promise<unknown> {
+  const command = ["netns", "exec", namespace, EXECUTABLE, "doctor", "--json", FROM, ...args];
+  // It may find other things wrong.
+  const { stdout } = await promisify(execFile)("ip", command).catch((error: { stdout: string }) => error);
+  const { findings } = JSON.parse(stdout) as { findings: { check: string }[] };
+  return findings.find(({ check }) => check === "public address");
+}
+
 const says = (appliance: Appliance, text: RegExp) =>
   vi.waitUntil(() => text.test(appliance.log()), { timeout: 20_000, interval: 20 });
 
@@ -151,6 +163,7 @@ test("a relay behind a NAT that leads to it finds its public address, and is rea
   expect(urls[0]).toBe(`turn:${PUBLIC}:3478?transport=udp`);
   const credentials = await offered(outside, PUBLIC);
   expect(await relayed(outside, PUBLIC, credentials)).toEqual({ address: PUBLIC, heard: "hello" });
+  expect(await examined(server, `--data-dir=${found.dataDir}`)).toMatchObject({ level: "fine" });
 });
 
 test("one to whom the router leads nothing says so, and stays as it was", async () => {
@@ -159,4 +172,8 @@ test("one to whom the router leads nothing says so, and stays as it was", async 
   expect(left.log()).not.toContain("other addresses");
   const { urls } = await offered(other, "127.0.0.1");
   expect(urls[0]).toBe(`turn:${OTHER}:3478?transport=udp`);
+  expect(await examined(other, `--data-dir=${left.dataDir}`)).toMatchObject({
+    level: "warning",
+    text: expect.stringContaining(`we are seen from ${PUBLIC}, a router`),
+  });
 });
