@@ -206,6 +206,8 @@ function sourceTowards(type: "udp4" | "udp6", target: string): Promise<string | 
       resolve(address);
     };
     socket.once("error", () => done());
-    socket.connect(9, target, () => done(socket.address().address));
+    // Not by a callback, which would be called where there is no way, too.
+    socket.once("connect", () => done(socket.address().address));
+    socket.connect(9, target);
   });
 }

@@ -61,8 +61,10 @@ async function connectUdp(address: string, port: number, events: TransportEvents
   const socket: UdpSocket = createSocket(isIPv6(address) ? "udp6" : "udp4");
   await new Promise<void>((resolve, reject) => {
     socket.once("error", reject);
+    // Not by a callback: that would be called on failure, too, and take the error's place.
+    socket.once("connect", resolve);
     // Connected, so that the kernel tells when nothing listens there, and lets nobody else in.
-    socket.connect(port, address, resolve);
+    socket.connect(port, address);
   }).catch((error: Error) => {
     socket.close();
     return raise(error);

@@ -126,6 +126,11 @@ describe("what cannot be reached", () => {
     });
   });
 
+  test.each<Transport>(["udp", "tcp"])("an address that leads nowhere, over %s", async (transport) => {
+    const nowhere = at(3478, transport, "255.255.255.255");
+    await expect(openTurnClient(nowhere, PATIENT)).rejects.toMatchObject({ reason: "unreachable" });
+  });
+
   test("a certificate that nobody stands behind, unless any will do", async () => {
     await expect(
       openTurnClient(at(turn.port, "tls", "localhost"), { ...PATIENT, verify: true }),

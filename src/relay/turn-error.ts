@@ -57,6 +57,8 @@ const OF_ERRNO: Record<string, TurnReason> = {
   ENETUNREACH: "unreachable",
   EADDRNOTAVAIL: "unreachable",
   EAFNOSUPPORT: "unreachable",
+  // That of everybody in the network.
+  EACCES: "unreachable",
   ETIMEDOUT: "no_answer",
   ECONNRESET: "closed",
   EPIPE: "closed",
