@@ -8,9 +8,9 @@ const doc = (name: string) => `/usr/share/doc/${name}/copyright`;
 /**
  * What the relay needs and coturn does not have: a port for the PROXY protocol beside the ordinary one for TCP, and only
  * on loopback; relaying to our own addresses, those that come while it runs too, at the ports of other allocations and at
- * no other; a limit to how many new clients one address brings; counts of what is refused, told in lines that no words of
- * a client can begin, and no line for each bad packet. And a comparison of addresses that is right: coturn's takes :: for
- * no bound at all, and of IPv6 each byte for itself.
+ * no other; a limit to how many new clients one address brings, and no client by what is no STUN; counts of what is
+ * refused, told in lines that no words of a client can begin, and no line for each bad packet. And a comparison of
+ * addresses that is right: coturn's takes :: for no bound at all, and of IPv6 each byte for itself.
  */
 const patch = fileURLToPath(new URL("coturn.patch", import.meta.url));
 

@@ -439,6 +439,24 @@ describe("stays", () => {
     expect((await relay.counts()).turnedAway).toBeLessThan(12_000);
   });
 
+  test("closed to what is no STUN, from however many ports it comes", async () => {
+    const relay = await startRelay();
+    const visitor = await TurnClient.connect({ transport: "udp", host, port: relay.port });
+    const ports = 2_000;
+    for (let done = 0; done < ports; done += 50) {
+      const sockets = Array.from({ length: 50 }, () => createSocket("udp4"));
+      await Promise.all(
+        sockets.map((socket) => new Promise((sent) => void socket.send("no STUN", relay.port, host, sent))),
+      );
+      // So that none is lost on the way.
+      await visitor.mapped();
+      for (const socket of sockets) socket.close();
+    }
+    visitor.close();
+    await until(async () => (await relay.counts()).refused.malformed === ports);
+    expect((await relay.counts()).turnedAway).toBe(0);
+  });
+
   test("what it is under random datagrams, replays, guesses and silence, and counts them", async () => {
     const relay = await startRelay({
       CHATRANDOM_TURN_ALLOW_PRIVATE: "false",
