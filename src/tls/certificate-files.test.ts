@@ -8,6 +8,17 @@ import { certificateFiles } from "./certificate-files.ts";
 import type { Certificate, CertificateSource } from "./certificate.ts";
 import { createSelfSigned } from "./self-signed.ts";
 
+/** Whether the process has no file descriptor left to read with. */
+const crowded = vi.hoisted(() => ({ now: false }));
+vi.mock("node:fs/promises", async (load) => {
+  const real = await load<typeof import("node:fs/promises")>();
+  const readFile = (file: string, encoding: "utf8") =>
+    crowded.now
+      ? Promise.reject(Object.assign(new Error("too many"), { code: "EMFILE" }))
+      : real.readFile(file, encoding);
+  return { ...real, readFile };
+});
+
 let first: Certificate;
 let second: Certificate;
 beforeAll(async () => {
@@ -123,6 +134,20 @@ test.each<[string, () => void, RegExp]>([
   expect(source.current.fingerprint).toBe(first.fingerprint);
   write(second);
   await looks(() => source.current.fingerprint === second.fingerprint);
+});
+
+test("new ones that cannot be read just now are taken when they can", async () => {
+  write(first);
+  const source = await open();
+  crowded.now = true;
+  write(second);
+  await looks(() => logged.length > 0);
+  crowded.now = false;
+  await looks(() => source.current.fingerprint === second.fingerprint);
+  expect(logged).toMatchObject([
+    { level: "error", what: { reason: expect.stringContaining("cannot be read: EMFILE") } },
+    { level: "info" },
+  ]);
 });
 
 test.each<[string, () => void, string]>([

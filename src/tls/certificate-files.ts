@@ -20,9 +20,10 @@ const LOOK_MS = 2_000;
 /** Throws a `Failure`, one line, when they cannot be used. Later ones that cannot be used are logged. */
 export async function certificateFiles(parts: CertificateFilesParts): Promise<CertificateSource> {
   const { clock, log } = parts;
-  /** The files as they were when they were last read, and when they were last looked at. */
+  /** The files as they were when they were last taken, looked at, and said to be of no use. */
   let used = await stamp(parts);
   let seen = used;
+  let refused: string | undefined;
   let current = await load(parts);
   let looking = false;
 
@@ -32,14 +33,17 @@ export async function certificateFiles(parts: CertificateFilesParts): Promise<Ce
     const settled = now === seen;
     seen = now;
     if (now === used || !settled) return;
-    used = now;
     try {
       current = await load(parts);
+      used = now;
       log.info(
         { fingerprint: current.fingerprint, until: new Date(current.until) },
         "took the new certificate",
       );
     } catch (error) {
+      // It is tried again, since it may be the reading that failed.
+      if (refused === now) return;
+      refused = now;
       log.error(
         { reason: (error as Error).message },
         "the new certificate cannot be used; the old one stays",
