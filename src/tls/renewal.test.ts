@@ -313,6 +313,16 @@ test("a store that is away is said and asked again; what is in use stays", async
   expect(source.current).toBe(kept);
 });
 
+test("a store that was emptied gets it back, for those who start then", async () => {
+  const first = (kept = issued(90 * DAY_MS));
+  const source = await open();
+  kept = undefined;
+  await pass(HOUR_MS);
+  expect(kept).toBe(first);
+  expect(source.current).toBe(first);
+  expect(attempts).toEqual([]);
+});
+
 test("one that ran out while nobody served is not taken", async () => {
   kept = { ...issued(DAY_MS), until: start - DAY_MS };
   const source = await open();
