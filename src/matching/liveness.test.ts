@@ -100,6 +100,14 @@ describe("what the store has lost", () => {
     expect((await pool.matcher.resume("anna", "b"))?.resumed.state).toBe("waiting");
   });
 
+  test("M1: who is in a pair, and not as far as their node knows, is told that it is over", async () => {
+    const pool = await store.pool();
+    await anna(pool).find();
+    expect(await pool.matcher.restore(anna(pool).self)).toEqual({ restored: "held" });
+    await ben(pool).find();
+    expect(await pool.matcher.restore(anna(pool).self)).toEqual({ restored: "over" });
+  });
+
   test("S3: sessions and pairs restored by their nodes can be resumed again", async () => {
     const [lost, pool] = [await store.pool(), await store.pool()];
     const wished = { interests: ["go", "art"], languages: ["en"] };

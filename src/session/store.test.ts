@@ -217,6 +217,20 @@ test("M2: a match that the store knows to be over before its other side was told
   expect(me.calls).toMatchObject([{ name: "undo", pair: "p1", find: { since: 500 } }]);
 });
 
+test("M1: who is in no pair leaves the one that the store still has them in, as after a leave that was lost", () => {
+  const me = offerer().hears({ type: "ended", pair: "p1", reason: "left" }).event({ type: "forgotten" });
+  expect(me.calls).toEqual([{ name: "restore" }]);
+  expect(me.answered({ name: "restore", restored: "over" }).calls).toMatchObject([{ name: "leave" }]);
+  me.answered({ name: "leave", left: { pair: "p1", partner: STRANGER } });
+  expect(me.told).toEqual([{ partner: STRANGER, note: { type: "ended", pair: "p1", reason: "lost" } }]);
+});
+
+test("who waits when the store has them in a pair hears of that by the next find", () => {
+  const me = waiting().event({ type: "forgotten" }).answered({ name: "restore", restored: "over" });
+  expect(me.state.name).toBe("waiting");
+  expect(me.calls).toMatchObject([{ name: "find" }]);
+});
+
 // A lease that ran out
 
 test.each([
