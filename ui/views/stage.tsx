@@ -133,8 +133,10 @@ export function Stage() {
             {shared.length > 0 && !busy && !unseen && video && <p class="glass-note">{shared[0]}</p>}
             {unseen && (
               <p class="glass-note">
-                {unseen.title}
-                <span class="more">{unseen.short}</span>
+                <span>
+                  {unseen.title}
+                  <span class="more">. {unseen.short}</span>
+                </span>
               </p>
             )}
             {busy && !written && (
