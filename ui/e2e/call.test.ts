@@ -140,7 +140,7 @@ test("a server that is lost is told, the call goes on, and so does everything wh
     await blue.page.getByText("Looking for somebody…").first().waitFor();
 
     expect(await own.stop()).toBe(0);
-    const goesOn = red.page.getByText("Server out of reach, your call goes on.");
+    const goesOn = red.page.getByText("Server out of reach, your call goes on.", { exact: true });
     const tryingAgain = blue.page.getByText("The server is out of reach. Trying again…").first();
     await goesOn.waitFor();
     await tryingAgain.waitFor();
