@@ -130,9 +130,14 @@ test.each(["Start", "Text only"])(
     await isRead(red, "The connection broke");
     await isRead(red, "Press Next to meet somebody else.");
     await isSound(red);
-    for (const told of ["The connection broke", "Press Next to meet somebody else."]) {
-      const [words, flag] = [red.page.getByText(told, { exact: true }), red.button("Report or block")];
-      expect(await overlap(words, flag)).toBe(false);
+    const over = [red.button("Report or block")];
+    if (mode === "Start") over.push(red.button("Move own picture"));
+    for (const viewport of [PHONE, { width: 900, height: 700 }]) {
+      await red.page.setViewportSize(viewport);
+      for (const told of ["The connection broke", "Press Next to meet somebody else."]) {
+        const words = red.page.getByText(told, { exact: true });
+        for (const each of over) expect(await overlap(words, each)).toBe(false);
+      }
     }
   },
 );
