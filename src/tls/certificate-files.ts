@@ -9,6 +9,8 @@ export interface CertificateFilesParts {
   readonly key: string;
   readonly clock: Clock;
   readonly log: { info(what: object, message: string): void; error(what: object, message: string): void };
+  /** Told of one that has taken the place of the other. */
+  readonly taken?: (certificate: Certificate) => void;
 }
 
 /**
@@ -40,6 +42,7 @@ export async function certificateFiles(parts: CertificateFilesParts): Promise<Ce
         { fingerprint: current.fingerprint, until: new Date(current.until) },
         "took the new certificate",
       );
+      parts.taken?.(current);
     } catch (error) {
       // It is tried again, since it may be the reading that failed.
       if (refused === now) return;

@@ -108,6 +108,23 @@ describe("files", () => {
       "the certificate ran out",
     ]);
   });
+
+  test("that replace others and will not do are said, too", async () => {
+    const clock = new StillClock(0);
+    const now = Date.now();
+    await open({ ...(await write(90 * 86_400_000)), DOMAIN: "one.example" }, clock, () => now);
+    const messages = () => logged.map(({ message }) => message);
+    // Valid from a later day on, and for another name.
+    const { chain, key } = await createSelfSigned(["two.example"], now + 3 * 86_400_000);
+    writeFileSync(join(root, "c.pem"), chain);
+    writeFileSync(join(root, "k.pem"), key);
+    await vi.waitUntil(() => (clock.move(2_000), messages().length === 3), { interval: 5 });
+    expect(messages()).toEqual([
+      "took the new certificate",
+      "the certificate is not valid yet",
+      "the certificate is not for the domain",
+    ]);
+  });
 });
 
 test("files that nobody renews are said while serving, once a day", async () => {

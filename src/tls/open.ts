@@ -9,7 +9,7 @@ import { isLoopbackHost } from "../loopback.ts";
 import { acmeChecks } from "./acme-checks.ts";
 import { type CheckType, obtain } from "./acme.ts";
 import { certificateFiles } from "./certificate-files.ts";
-import type { CertificateSource } from "./certificate.ts";
+import type { Certificate, CertificateSource } from "./certificate.ts";
 import { isFor, runsOutSoon } from "./certificate.ts";
 import type { CertificateStore } from "./certificate-store.ts";
 import type { DomainChecks } from "./domain-checks.ts";
@@ -85,19 +85,20 @@ const DAY_MS = 86_400_000;
 
 async function filesFor({ https, domain }: HttpsOptions, parts: HttpsParts): Promise<CertificateSource> {
   const { clock, wallClock, log } = parts;
-  const source = await certificateFiles({ ...https, clock, log });
-  const judge = (): void => {
-    const { current } = source;
-    const until = new Date(current.until);
-    if (wallClock() >= current.until) log.warn({ until }, "the certificate ran out");
-    else if (runsOutSoon(current, wallClock())) log.warn({ until }, "the certificate runs out soon");
-    if (domain !== "" && !isFor(current, domain)) {
-      log.warn({ domain, names: current.names }, "the certificate is not for the domain");
+  const judge = (certificate: Certificate): void => {
+    const now = wallClock();
+    const [from, until] = [new Date(certificate.from), new Date(certificate.until)];
+    if (now >= certificate.until) log.warn({ until }, "the certificate ran out");
+    else if (now < certificate.from) log.warn({ from }, "the certificate is not valid yet");
+    else if (runsOutSoon(certificate, now)) log.warn({ until }, "the certificate runs out soon");
+    if (domain !== "" && !isFor(certificate, domain)) {
+      log.warn({ domain, names: certificate.names }, "the certificate is not for the domain");
     }
   };
-  judge();
+  const source = await certificateFiles({ ...https, clock, log, taken: judge });
+  judge(source.current);
   // What renews the files may have stopped long after the start.
-  const stopJudging = clock.every(DAY_MS, judge);
+  const stopJudging = clock.every(DAY_MS, () => judge(source.current));
   return {
     get current() {
       return source.current;
