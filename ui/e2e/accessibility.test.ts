@@ -171,8 +171,10 @@ test("all of a call is done by the keyboard alone, and what happens is read alou
   await reach("Start");
   await press("Enter");
   await isRead(red, "Looking for somebody…");
+  expect(await red.page.title()).toBe("ChatRandom");
   await green.start();
   await isRead(red, "You are talking with somebody new.");
+  expect(await red.page.title()).toBe("Somebody is here · ChatRandom");
   await Promise.all([red.meets(green), green.meets(red)]);
 
   await reach("Message");

@@ -10,6 +10,10 @@ const moment = new Intl.DateTimeFormat("en", { dateStyle: "long", timeStyle: "sh
 const list = new Intl.ListFormat("en", { type: "conjunction" });
 
 export const words = {
+  tab: {
+    met: (place: string) => `Somebody is here · ${place}`,
+  },
+
   home: {
     headline: "Who’s there?",
     lead: "Press Start and talk face to face with somebody you have never met. Press Next and it is somebody else.",

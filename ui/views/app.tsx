@@ -94,9 +94,13 @@ function Screen() {
 export function App({ store }: { store: Store }) {
   useEscape(store);
   const place = store.placeName.value;
+  const phase = store.phase.value;
+  const met = phase === "connecting" || phase === "talking";
+  // Who waits may be in another tab.
+  const title = met ? words.tab.met(place) : place;
   useEffect(() => {
-    document.title = place;
-  }, [place]);
+    document.title = title;
+  }, [title]);
   return (
     <StoreContext.Provider value={store}>
       <Screen />
