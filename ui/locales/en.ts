@@ -136,7 +136,7 @@ export const words = {
       },
       tooFast: {
         title: "One moment",
-        lines: ["That was a lot of people in a short time. Your search goes on by itself."],
+        lines: ["There were too many searches in a short time. Yours goes on by itself."],
       },
       storeAway: {
         title: "Your search waits",
