@@ -5,15 +5,9 @@
  * At the default level nothing a visitor said, nothing that opens a session and no visitor's address is logged. The
  * code that logs sees to that; what is taken out here is the second line of defence.
  */
-import {
-  type DestinationStream,
-  destination,
-  type Logger,
-  pino,
-  stdSerializers,
-  stdTimeFunctions,
-} from "pino";
+import { type DestinationStream, type Logger, pino, stdSerializers, stdTimeFunctions } from "pino";
 import type { Config } from "./config/options.ts";
+import { lineWriter } from "./line-writer.ts";
 
 export type { Logger };
 
@@ -26,12 +20,6 @@ const ADDRESSES = ["address", "remoteAddress", "ip", "x-forwarded-for", "forward
 
 /** The user and password of a URL, wherever it stands: most often inside the message of an error. */
 const URL_CREDENTIALS = /(?<=:\/\/)[^\s/@"]+@/g;
-
-/** PIPE_BUF. */
-const MAX_ATOMIC_BYTES = 4096;
-
-/** A reader that stalls must not make memory grow: beyond this much, lines are lost. */
-const MAX_BACKLOG_BYTES = 4 * 1024 * 1024;
 
 /** `to` takes one line at a time; standard error unless a test wants them. */
 export async function openLog(
@@ -51,7 +39,7 @@ export async function openLog(
       redact: { paths: hidden.flatMap(everyDepth), censor: "[hidden]" },
       hooks: { streamWrite: (line) => line.replace(URL_CREDENTIALS, "[hidden]@") },
     },
-    pretty ? await forPeople(to ?? process.stderr, verbose) : (to ?? forPrograms()),
+    pretty ? await forPeople(to ?? process.stderr, verbose) : (to ?? lineWriter(2)),
   );
 }
 
@@ -66,13 +54,6 @@ function briefError(error: unknown): unknown {
   const { code } = error as NodeJS.ErrnoException;
   return { type: error.name, message: error.message, ...(code === undefined ? {} : { code }) };
 }
-
-/**
- * Does not block on a slow reader; pino flushes it when the process exits. Several workers write to one pipe, which keeps
- * together what is written at once up to 4096 bytes: lines beyond that are not gathered into one write.
- */
-const forPrograms = (): DestinationStream =>
-  destination({ dest: 2, sync: false, maxLength: MAX_BACKLOG_BYTES, maxWrite: MAX_ATOMIC_BYTES });
 
 /** Formats in this very thread: a worker thread would need a file of its own beside the single executable. */
 async function forPeople(to: DestinationStream, verbose: boolean): Promise<DestinationStream> {

@@ -14,7 +14,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { connect } from "node:net";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -250,6 +250,36 @@ test("nothing that a stranger asks for puts anything but lines of JSON into the 
   expect(await stop(served)).toBe(0);
   for (const line of rest.split("\n").filter(Boolean)) expect(line).toMatch(/^\{.*\}$/);
   expect(rest).toContain("stopped");
+});
+
+test("it serves while its log cannot be written, and writes it again when there is room", async () => {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  const full = [
+    "--mount",
+    "/bin/sh",
+    "-c",
+    `mount -t tmpfs -o size=64k t /mnt
+    head -c 64k /dev/zero >/mnt/full
+    exec "$0" "$@" 2>/mnt/log`,
+    EXECUTABLE,
+    ...options(join(root, "data")).filter((option) => !option.startsWith("--port")),
+    `--port=${port}`,
+    "--host=127.0.0.1",
+  ];
+  const child = spawn("/usr/bin/unshare", full, { cwd: "/", env: {}, stdio: "ignore" });
+  started.push(child);
+  const ready = () => fetch(`http://127.0.0.1:${port}/readyz`).then(({ ok }) => ok);
+  await vi.waitUntil(() => ready().catch(() => false), { timeout: 20_000, interval: 20 });
+  const disk = `/proc/${child.pid}/root/mnt`;
+  expect(readFileSync(`${disk}/log`, "utf8")).toBe("");
+  rmSync(`${disk}/full`);
+  child.kill("SIGHUP");
+  await vi.waitUntil(() => readFileSync(`${disk}/log`, "utf8").includes("SIGHUP: the configuration"), 5000);
+  child.kill("SIGTERM");
+  expect(await once(child, "exit")).toEqual([0, null]);
 });
 
 test("a second one on the same data directory is refused by name; a SIGKILL leaves no process behind", async () => {
