@@ -8,7 +8,9 @@ export interface Contradiction {
   problem: string;
 }
 
-export function* contradictions({ ice, tls, domain, https, acme, turn }: Config): Generator<Contradiction> {
+/** `isGiven` tells whether somebody chose the value of a key: of two that exclude each other that is the one to change. */
+export function* contradictions(config: Config, isGiven: (key: Key) => boolean): Generator<Contradiction> {
+  const { ice, tls, domain, https, acme, turn } = config;
   if (tls === "acme" && domain === "") {
     yield { key: "tls", problem: 'is "acme", so domain must say which name the certificate is for' };
   }
@@ -52,4 +54,36 @@ export function* contradictions({ ice, tls, domain, https, acme, turn }: Config)
   if (turn.min_port > turn.max_port) {
     yield { key: "turn.min_port", problem: `must not be above turn.max_port, which is ${turn.max_port}` };
   }
+  const listeners = listenersOf(config);
+  for (const [index, one] of listeners.entries()) {
+    for (const other of listeners.slice(0, index)) {
+      if (one.port === 0 || one.port !== other.port || !meet(one.host, other.host)) continue;
+      const [key, taken] = isGiven(one.key) ? [one.key, other.key] : [other.key, one.key];
+      yield { key, problem: `is ${one.port}, and so is ${taken}: two cannot listen on one port` };
+    }
+  }
 }
+
+interface Listener {
+  key: Key;
+  host: string;
+  port: number;
+}
+
+/** Who listens for TCP. (That acme.http_port is the port of the page is fine: it is asked there then.) */
+function listenersOf({ host, port, redis, link, turn, tls, acme }: Config): Listener[] {
+  const checks = tls === "acme" && acme.challenge !== "tls-alpn-01" && acme.http_port !== port;
+  return [
+    { key: "port", host, port },
+    ...(checks ? [{ key: "acme.http_port" as const, host, port: acme.http_port }] : []),
+    ...(redis !== "" ? [{ key: "link.port" as const, host: link.bind, port: link.port }] : []),
+    // Without turn.host it is that of host, or every address.
+    ...(turn.enabled && turn.urls.length === 0
+      ? [{ key: "turn.port" as const, host: turn.host || host, port: turn.port }]
+      : []),
+  ];
+}
+
+/** Whether two listen on one address, as far as their spelling tells. */
+const meet = (one: string, other: string): boolean =>
+  one === other || [one, other].some((host) => host === "::" || host === "0.0.0.0");

@@ -108,6 +108,9 @@ const anyValues = fc
     ...values,
     "ice.urls": ["turn:relay.example", ...(values["ice.urls"] as string[])],
     "turn.urls": ["turn:relay.example", ...(values["turn.urls"] as string[])],
+    "link.port": [values.port, values["acme.http_port"]].includes(values["link.port"])
+      ? 0
+      : values["link.port"],
     "turn.min_port": Math.min(values["turn.min_port"] as number, values["turn.max_port"] as number),
   }));
 
@@ -305,6 +308,38 @@ describe("what is wrong", () => {
     expect(problems('acme.eab_key = "s3cret"')).toEqual([
       "config.toml:1: acme.eab_key is given, so acme.eab_key_id must be given too",
     ]);
+  });
+
+  const redis = "redis://10.0.0.1";
+  test.each([
+    ["port = 3478", "config.toml:1: port is 3478, and so is turn.port: two cannot listen on one port"],
+    ["turn.port = 8080", "config.toml:1: turn.port is 8080, and so is port: two cannot listen on one port"],
+    [
+      `redis = "${redis}"\nlink.port = 8080`,
+      "config.toml:2: link.port is 8080, and so is port: two cannot listen on one port",
+    ],
+    [
+      `redis = "${redis}"\nturn.port = 7400\nhost = "10.0.0.1"`,
+      "config.toml:2: turn.port is 7400, and so is link.port: two cannot listen on one port",
+    ],
+    [
+      'tls = "acme"\ndomain = "a.example"\nturn.port = 80',
+      "config.toml:3: turn.port is 80, and so is acme.http_port: two cannot listen on one port",
+    ],
+  ])("refuses one port for two: %j", (toml, problem) => {
+    expect(problems(toml)).toEqual([problem]);
+  });
+
+  test.each([
+    ["port = 0\nturn.port = 0"],
+    ["port = 3478\nturn.enabled = false"],
+    ['port = 443\nhost = "192.0.2.1"\nturn.port = 443\nturn.host = "192.0.2.2"'],
+    ["link.port = 8080"],
+    ["turn.port = 80"],
+    ['port = 80\ntls = "acme"\ndomain = "a.example"'],
+    ['tls = "acme"\nacme.challenge = "tls-alpn-01"\ndomain = "a.example"\nturn.port = 80'],
+  ])("does not refuse %j", (toml) => {
+    expect(problems(toml)).toEqual([]);
   });
 
   test("stays readable when everything is", () => {

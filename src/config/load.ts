@@ -42,11 +42,13 @@ export interface Loaded {
   readonly warnings: readonly string[];
 }
 
+const DEFAULT = "default";
+
 /** Throws a `Failure` (exit 2) that lists everything that is wrong, one line each. */
 export function loadConfig({ flags = {}, env = {}, files = false }: Sources = {}): Loaded {
   const problems: string[] = [];
   const values = new Map<Key, unknown>(keys.map((key) => [key, defaultOf(key, env)]));
-  const origins = Object.fromEntries(keys.map((key) => [key, "default"])) as Record<Key, string>;
+  const origins = Object.fromEntries(keys.map((key) => [key, DEFAULT])) as Record<Key, string>;
   const take = (place: string, given: Given): void => {
     if ("problem" in given) problems.push(`${place}: ${given.problem}`);
     else {
@@ -69,7 +71,7 @@ export function loadConfig({ flags = {}, env = {}, files = false }: Sources = {}
   const config = tree(values);
   // Defaults stand in for what was wrong, so contradictions with them would only confuse.
   if (problems.length === 0) {
-    for (const { key, problem } of contradictions(config))
+    for (const { key, problem } of contradictions(config, (key) => origins[key] !== DEFAULT))
       problems.push(`${origins[key]}: ${key} ${problem}`);
   }
   if (problems.length > 0) throw new Failure(summary(problems), 2);
