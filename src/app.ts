@@ -113,6 +113,7 @@ export async function run(
         dataDir: config.data_dir,
         maxMemory: config.embedded.max_memory,
         log,
+        stopping,
       });
       undo.push(() => embedded.stop());
       target = embedded.path;
@@ -138,7 +139,7 @@ export async function run(
       });
     }
 
-    const opened = share ? undefined : await openRelayFor(kind, config, log);
+    const opened = share ? undefined : await openRelayFor(kind, config, log, stopping);
     undo.push(() => opened?.stop());
     const relay = () => (worker ? worker.relay() : opened?.shared());
     const id = share?.node ?? newNodeId();

@@ -45,6 +45,7 @@ export async function runWorkers(
         dataDir: config.data_dir,
         maxMemory: config.embedded.max_memory,
         log,
+        stopping,
       });
       undo.push(() => embedded.stop());
       const directory = linkDirectory(dirname(embedded.path));
@@ -67,7 +68,7 @@ export async function runWorkers(
       });
     }
     const port = await freePort(config.host, config.port);
-    const relay = await openRelayFor(kind, config, log);
+    const relay = await openRelayFor(kind, config, log, stopping);
     undo.push(() => relay?.stop());
     const started = relay?.start();
     // Heard below.

@@ -1,4 +1,6 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Clock } from "../clock.ts";
 import { Failure } from "../failure.ts";
@@ -50,6 +52,41 @@ const isGone = (pid: number) => !existsSync(`/proc/${pid}`);
 
 test("the pause before a restart doubles up to ten seconds", () => {
   expect([1, 2, 3, 7, 8, 100].map(restartDelay)).toEqual([100, 200, 400, 6400, 10_000, 10_000]);
+});
+
+test("one that is not wanted any more while it starts is ended", async () => {
+  const stopping = new AbortController();
+  const directory = mkdtempSync(join(tmpdir(), "chatrandom-program-"));
+  const pidFile = join(directory, "pid");
+  const started = startProgram({
+    name: "the program",
+    command: async () => shell(`echo $$ >${pidFile}; exec sleep 1000`),
+    answers: async () => {
+      if (existsSync(pidFile) && readFileSync(pidFile, "utf8") !== "") stopping.abort();
+      return false;
+    },
+    log,
+    stopping: stopping.signal,
+  });
+  await expect(started).rejects.toThrow(new Failure("the program was stopped before it was up"));
+  expect(isGone(Number(readFileSync(pidFile, "utf8")))).toBe(true);
+  rmSync(directory, { recursive: true });
+});
+
+test("one that is not wanted any more is not started", async () => {
+  const command = vi.fn(async () => shell("exit"));
+  const options = { name: "the program", command, answers: async () => true, log };
+  await expect(startProgram({ ...options, stopping: AbortSignal.abort() })).rejects.toThrow(Failure);
+  expect(command).not.toHaveBeenCalled();
+});
+
+test("who stops wanting it when it is up has to stop it", async () => {
+  const stopping = new AbortController();
+  const options = { name: "the program", command: async () => shell("exec sleep 1000"), log };
+  program = await startProgram({ ...options, answers: async () => true, stopping: stopping.signal });
+  stopping.abort();
+  await turn();
+  expect([program.state(), isGone(program.pid()!)]).toEqual(["up", false]);
 });
 
 test("a program that ends is started again, later each time, and says when it is down and up", async () => {

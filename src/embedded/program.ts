@@ -40,6 +40,8 @@ export interface ProgramOptions {
    */
   answers(): Promise<boolean>;
   log: Pick<Logger, "debug" | "info" | "warn" | "error">;
+  /** Tells, until it is up, that nobody wants it any more. */
+  stopping?: AbortSignal | undefined;
   clock?: Clock;
 }
 
@@ -122,10 +124,10 @@ function signal(child: ChildProcess, name: NodeJS.Signals): void {
  * Starts a program and keeps it running until it is stopped.
  * Hazard: call it in the main thread. A program ends with the *thread* that spawned it.
  * @returns when it answers for the first time
- * @throws Failure when it ends before that, with its last words.
+ * @throws Failure when it ends before that, with its last words, or is not wanted any more.
  */
 export async function startProgram(options: ProgramOptions): Promise<RunningProgram> {
-  const { name, log, clock = realClock } = options;
+  const { name, log, clock = realClock, stopping: unwanted } = options;
   const listeners = new Set<(state: ProgramState) => void>();
   let state: ProgramState = "starting";
   let current: Run | undefined;
@@ -217,10 +219,14 @@ export async function startProgram(options: ProgramOptions): Promise<RunningProg
   }
 
   let running = Promise.resolve();
+  const abandon = (): void => void (stopping ??= stop());
+  const stoppedEarly = () => new Failure(`${name} was stopped before it was up`);
+  if (unwanted?.aborted) throw stoppedEarly();
+  unwanted?.addEventListener("abort", abandon);
   await new Promise<void>((resolve, reject) => {
     running = keepRunning(resolve);
-    running.catch(reject);
-  });
+    running.then(() => reject(stoppedEarly()), reject);
+  }).finally(() => unwanted?.removeEventListener("abort", abandon));
   return {
     state: () => state,
     onState(listener) {

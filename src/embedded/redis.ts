@@ -22,6 +22,8 @@ export interface EmbeddedRedisOptions {
   /** Bytes. When they are used up, writes fail; nothing is ever thrown out. */
   maxMemory: number;
   log: ProgramOptions["log"];
+  /** Tells, while it starts, that nobody wants it any more. */
+  stopping?: AbortSignal;
   /** The server to run, when it is not the one in the executable. */
   program?: EmbeddedProgram;
   clock?: Clock;
@@ -231,6 +233,7 @@ export async function startEmbeddedRedis(options: EmbeddedRedisOptions): Promise
       }),
       answers: () => answers(path),
       log,
+      stopping: options.stopping,
       clock,
     });
     return {

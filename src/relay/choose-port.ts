@@ -7,7 +7,7 @@ import { Failure } from "../failure.ts";
 const ATTEMPTS = 20;
 /**
  * Below the ports that the system gives to whoever asks for any: one of those may be somebody's connection by the time
- * that coturn listens, which it then tries for a minute.
+ * that coturn listens.
  */
 const FIRST_PORT = 10_000;
 const LAST_PORT = 32_767;
@@ -27,36 +27,53 @@ export async function choosePort(addresses: readonly string[], wanted: number): 
       return port;
     } catch (error) {
       if (wanted === 0 && attempt < ATTEMPTS) continue;
-      throw explained(error as NodeJS.ErrnoException, port);
+      throw explained(error as Unbound, port, error);
     }
   }
 }
 
-function explained(error: NodeJS.ErrnoException & { address?: string }, port: number): Failure {
-  const cause = { cause: error };
-  switch (error.code) {
+/** Where the system does not let somebody listen, and why. */
+export interface Unbound {
+  readonly code?: string;
+  readonly address?: string;
+  readonly message?: string;
+}
+
+/** The port was free for us, but coturn does not get it. */
+export function relayCannotBind(unbound: Unbound, port: number, cause: unknown): Failure {
+  if (unbound.code !== "EACCES") return explained(unbound, port, cause);
+  return new Failure(
+    `Port ${port} needs rights that the relay does not have: those of chatrandom's file (setcap) are not handed on to ` +
+      "other programs. Choose one above 1023 with --turn-port.",
+    1,
+    { cause },
+  );
+}
+
+function explained({ code, address, message }: Unbound, port: number, cause: unknown): Failure {
+  switch (code) {
     case "EADDRINUSE":
       return new Failure(
         `Port ${port} for the relay is in use already. Stop what uses it, choose another with --turn-port, or do ` +
           "without the relay: --turn-enabled false.",
         1,
-        cause,
+        { cause },
       );
     case "EACCES":
       return new Failure(
         `Port ${port} for the relay needs rights that this user does not have. Choose one above 1023 with --turn-port.`,
         1,
-        cause,
+        { cause },
       );
     case "EADDRNOTAVAIL":
       return new Failure(
-        `The relay cannot listen on ${error.address ?? "its address"}: it is no address of this machine. Choose ` +
+        `The relay cannot listen on ${address ?? "its address"}: it is no address of this machine. Choose ` +
           "another with --turn-host.",
         1,
-        cause,
+        { cause },
       );
     default:
-      return new Failure(`The relay cannot listen on port ${port}: ${error.message}`, 1, cause);
+      return new Failure(`The relay cannot listen on port ${port}: ${message ?? code}`, 1, { cause });
   }
 }
 

@@ -10,9 +10,17 @@ import { describe, expect, test, vi } from "vitest";
 import { type Clock, realClock } from "../clock.ts";
 import { noRefusals } from "./counts.ts";
 import type { Credentials } from "./credentials.ts";
+import { coturn } from "./embedded-relay.ts";
 import { proxyHeader } from "./forward.ts";
 import type { Finder, FinderParts } from "./public-address.ts";
-import { ALL_ARRIVED, coturnBinary, ownAddress, relayMessages, startRelay } from "./test-relay.ts";
+import {
+  ALL_ARRIVED,
+  coturnBinary,
+  openTestRelay,
+  ownAddress,
+  relayMessages,
+  startRelay,
+} from "./test-relay.ts";
 import { type Answer, ATTRIBUTE, METHOD, TurnClient } from "./test-turn.ts";
 
 const host = ownAddress();
@@ -807,6 +815,41 @@ describe("the process", () => {
     await expect(startRelay({ CHATRANDOM_TURN_HOST: "8.8.4.4" })).rejects.toThrow("--turn-host");
   });
 });
+
+describe("does not wait for a port", () => {
+  test("that somebody has taken for TCP meanwhile, and says so", async () => {
+    const relay = await openTestRelay();
+    const taken = createServer().listen(relay.port, host);
+    await once(taken, "listening");
+    await expect(relay.start()).rejects.toThrow(`Port ${relay.port} for the relay is in use already.`);
+    taken.close();
+    expect(filesOf(relay.dataDir)).toEqual([]);
+  });
+
+  test("that somebody has taken for UDP meanwhile, and says so", async () => {
+    const relay = await openTestRelay();
+    const taken = createSocket("udp4");
+    taken.bind(relay.port, host);
+    await once(taken, "listening");
+    await expect(relay.start()).rejects.toThrow(`Port ${relay.port} for the relay is in use already.`);
+    taken.close();
+  });
+});
+
+test("ends at once when it is not wanted any more while it starts, and leaves nothing behind", async () => {
+  const stopping = new AbortController();
+  // One that never answers.
+  const program = { ...coturn, content: () => Buffer.from('#!/bin/sh\n[ "$1" != -c ] || exec sleep 1000\n') };
+  const relay = await openTestRelay({}, { program, stopping: stopping.signal });
+  const started = relay.start();
+  await until(() => filesOf(relay.dataDir).length === 1);
+  stopping.abort();
+  await expect(started).rejects.toThrow("stopped");
+  expect(filesOf(relay.dataDir)).toEqual([]);
+});
+
+const filesOf = (dataDir: string): string[] =>
+  readdirSync(join(dataDir, "programs")).filter((name) => name.startsWith("relay-"));
 
 test("where only this machine reaches it, it relays on loopback and nowhere else", async () => {
   const relay = await startRelay({ CHATRANDOM_HOST: "127.0.0.1" });

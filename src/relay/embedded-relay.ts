@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { connect, isIPv4 } from "node:net";
 import { dirname, join } from "node:path";
+import { getSystemErrorName } from "node:util";
 import { realClock, type Clock } from "../clock.ts";
 import type { Config } from "../config/options.ts";
 import { asset } from "../embedded/assets.ts";
@@ -25,7 +26,7 @@ import {
   thisMachine,
 } from "./addresses.ts";
 import { countAllocations } from "./allocations.ts";
-import { choosePort } from "./choose-port.ts";
+import { choosePort, relayCannotBind, type Unbound } from "./choose-port.ts";
 import { coturnConfig } from "./coturn-config.ts";
 import { addRefusals, noRefusals, type RelayCounts } from "./counts.ts";
 import { relaySecretOf } from "./credentials.ts";
@@ -39,6 +40,8 @@ export interface EmbeddedRelayOptions {
   /** What credentials are made with; see `relaySecretOf`. */
   readonly secret: string;
   readonly log: ProgramOptions["log"];
+  /** Tells, while it starts, that nobody wants it any more. */
+  readonly stopping?: AbortSignal;
   /** The server to run, when it is not the one in the executable. */
   readonly program?: EmbeddedProgram;
   readonly clock?: Clock;
@@ -91,11 +94,12 @@ export async function openRelayFor(
   kind: "serve" | "join",
   config: Config,
   log: ProgramOptions["log"],
+  stopping: AbortSignal,
 ): Promise<EmbeddedRelay | undefined> {
   const { turn, link } = config;
   if (!turn.enabled || turn.urls.length > 0) return undefined;
   const secret = kind === "join" ? relaySecretOf(link.secret) : randomBytes(32).toString("hex");
-  return openRelay({ config, secret, log });
+  return openRelay({ config, secret, log, stopping });
 }
 
 /**
@@ -139,6 +143,7 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
   const refusals = noRefusals();
   let running: RunningProgram | undefined;
   let starting: Promise<void> | undefined;
+  let unbound: Unbound | undefined;
   const start = async (): Promise<void> => {
     running = await startProgram({
       name: "the relay",
@@ -157,6 +162,7 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
       },
       tell(line) {
         addRefusals(refusals, line);
+        unbound = unboundIn(line, port) ?? unbound;
         return withoutAddresses(line);
       },
       answers: async () => {
@@ -166,10 +172,11 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
         return answers;
       },
       log,
+      stopping: options.stopping,
       clock,
     }).catch((error: unknown) => {
       removeFiles();
-      throw error;
+      throw unbound === undefined ? error : relayCannotBind(unbound, port, error);
     });
   };
 
@@ -271,6 +278,15 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
     onMove: (listener) => void moved.add(listener),
     stop: () => (stopping ??= stop()),
   };
+}
+
+/** What coturn says before it ends, because it cannot listen on its port. */
+function unboundIn(line: string, port: number): Unbound | undefined {
+  const [, address, at, errno] =
+    /^\d+: : Trying to bind fd \d+ to <(.+):(\d+)>: errno=(\d+)$/.exec(line) ?? [];
+  return address !== undefined && Number(at) === port
+    ? { address, code: getSystemErrorName(-Number(errno)) }
+    : undefined;
 }
 
 /** They are there for the moment of a start. */

@@ -51,6 +51,16 @@ export async function startRelay(
   env: Record<string, string> = {},
   more: Partial<EmbeddedRelayOptions> = {},
 ): Promise<TestRelay> {
+  const relay = await openTestRelay(env, more);
+  await relay.start();
+  return relay;
+}
+
+/** One that has chosen its port and is not started yet. */
+export async function openTestRelay(
+  env: Record<string, string> = {},
+  more: Partial<EmbeddedRelayOptions> = {},
+): Promise<TestRelay> {
   const dataDir = mkdtempSync(join(tmpdir(), "chatrandom-relay-"));
   open.push(async () => rmSync(dataDir, { recursive: true, force: true }));
   const { config } = loadConfig({
@@ -75,7 +85,6 @@ export async function startRelay(
     ...more,
   });
   open.push(() => relay.stop());
-  await relay.start();
   const { port, proxyPort } = relay.shared();
   return {
     ...relay,
