@@ -1,5 +1,6 @@
 /** Options that are each allowed but cannot work together. */
-import type { Config, Key } from "./options.ts";
+import { isOutward } from "../relay/ranges.ts";
+import { type Config, type Key, options } from "./options.ts";
 
 export interface Contradiction {
   /** The option to change. */
@@ -51,9 +52,7 @@ export function* contradictions(config: Config, isGiven: (key: Key) => boolean):
   if (turn.secret !== "" && turn.urls.length === 0) {
     yield { key: "turn.secret", problem: "is given, so turn.urls must name the servers that it is for" };
   }
-  if (turn.min_port > turn.max_port) {
-    yield { key: "turn.min_port", problem: `must not be above turn.max_port, which is ${turn.max_port}` };
-  }
+  if (hasRelay(config)) yield* relayContradictions(turn, isGiven);
   const listeners = listenersOf(config);
   for (const [index, one] of listeners.entries()) {
     for (const other of listeners.slice(0, index)) {
@@ -64,6 +63,38 @@ export function* contradictions(config: Config, isGiven: (key: Key) => boolean):
   }
 }
 
+/** Whether the embedded relay runs. */
+const hasRelay = ({ turn }: Config): boolean => turn.enabled && turn.urls.length === 0;
+
+/** A browser takes several for one call. */
+const FEWEST_PORTS = 10;
+
+function* relayContradictions(
+  { min_port, max_port, bandwidth, total_bandwidth, public_address }: Config["turn"],
+  isGiven: (key: Key) => boolean,
+): Generator<Contradiction> {
+  const ports = max_port - min_port + 1;
+  const few = `leaves ${ports} ports, from ${min_port} to ${max_port}: calls need ${FEWEST_PORTS} at least, and each takes several`;
+  if (ports < FEWEST_PORTS && isGiven("turn.min_port")) {
+    const above = `must not be above turn.max_port, which is ${max_port}`;
+    yield { key: "turn.min_port", problem: ports < 1 ? above : few };
+  } else if (ports < FEWEST_PORTS) {
+    const below = `must not be below turn.min_port, which is ${min_port}`;
+    yield { key: "turn.max_port", problem: ports < 1 ? below : few };
+  }
+  if (total_bandwidth > 0 && total_bandwidth < bandwidth) {
+    const least = options["turn.bandwidth"].type.format(bandwidth);
+    const problem = `must not be below turn.bandwidth, which is ${least}: no call would get a port`;
+    yield { key: "turn.total_bandwidth", problem };
+  }
+  if (public_address !== "" && !isOutward(public_address)) {
+    yield {
+      key: "turn.public_address",
+      problem: `is ${public_address}, at which nobody reaches another machine`,
+    };
+  }
+}
+
 interface Listener {
   key: Key;
   host: string;
@@ -71,16 +102,15 @@ interface Listener {
 }
 
 /** Who listens for TCP. (That acme.http_port is the port of the page is fine: it is asked there then.) */
-function listenersOf({ host, port, redis, link, turn, tls, acme }: Config): Listener[] {
+function listenersOf(config: Config): Listener[] {
+  const { host, port, redis, link, turn, tls, acme } = config;
   const checks = tls === "acme" && acme.challenge !== "tls-alpn-01" && acme.http_port !== port;
   return [
     { key: "port", host, port },
     ...(checks ? [{ key: "acme.http_port" as const, host, port: acme.http_port }] : []),
     ...(redis !== "" ? [{ key: "link.port" as const, host: link.bind, port: link.port }] : []),
     // Without turn.host it is that of host, or every address.
-    ...(turn.enabled && turn.urls.length === 0
-      ? [{ key: "turn.port" as const, host: turn.host || host, port: turn.port }]
-      : []),
+    ...(hasRelay(config) ? [{ key: "turn.port" as const, host: turn.host || host, port: turn.port }] : []),
   ];
 }
 

@@ -336,10 +336,53 @@ describe("what is wrong", () => {
     ['port = 443\nhost = "192.0.2.1"\nturn.port = 443\nturn.host = "192.0.2.2"'],
     ["link.port = 8080"],
     ["turn.port = 80"],
+    ["turn.min_port = 50000\nturn.max_port = 50009"],
+    ['turn.total_bandwidth = "640kb"'],
+    ['turn.public_address = "10.1.2.3"'],
     ['port = 80\ntls = "acme"\ndomain = "a.example"'],
     ['tls = "acme"\nacme.challenge = "tls-alpn-01"\ndomain = "a.example"\nturn.port = 80'],
   ])("does not refuse %j", (toml) => {
     expect(problems(toml)).toEqual([]);
+  });
+
+  test.each([
+    [
+      'turn.total_bandwidth = "600kb"',
+      "turn.total_bandwidth must not be below turn.bandwidth, which is 640kb: no call would get a port",
+    ],
+    [
+      'turn.bandwidth = "2mb"\nturn.total_bandwidth = "1mb"',
+      "turn.total_bandwidth must not be below turn.bandwidth, which is 2mb: no call would get a port",
+    ],
+    [
+      "turn.min_port = 50000\nturn.max_port = 50008",
+      "turn.min_port leaves 9 ports, from 50000 to 50008: calls need 10 at least, and each takes several",
+    ],
+    [
+      "turn.max_port = 49153",
+      "turn.max_port leaves 2 ports, from 49152 to 49153: calls need 10 at least, and each takes several",
+    ],
+    ["turn.max_port = 40000", "turn.max_port must not be below turn.min_port, which is 49152"],
+  ])("refuses a relay that no call can go by: %j", (toml, problem) => {
+    expect(problems(toml)).toEqual([expect.stringMatching(/^config\.toml:\d: /)]);
+    expect(problems(toml)[0]).toContain(problem);
+    expect(problems(`${toml}\nturn.enabled = false`)).toEqual([]);
+  });
+
+  test.each([
+    "0.0.0.0",
+    "127.0.0.1",
+    "255.255.255.255",
+    "224.0.0.1",
+    "169.254.1.1",
+    "::",
+    "::1",
+    "fe80::1",
+    "ff02::1",
+  ])("refuses %s as the address by which others reach this machine", (address) => {
+    expect(problems({ flags: { "turn-public-address": [address] } })).toEqual([
+      `--turn-public-address: turn.public_address is ${address}, at which nobody reaches another machine`,
+    ]);
   });
 
   test("stays readable when everything is", () => {

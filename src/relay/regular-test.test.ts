@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from "vitest";
 import { StillClock } from "../still-clock.ts";
 import type { Tried } from "./self-test.ts";
-import { testRegularly } from "./regular-test.ts";
+import { adviceOn, testRegularly } from "./regular-test.ts";
 
 const HOUR = 3_600_000;
 const SERVERS = [{ urls: ["turn:relay.example"], username: "anna", credential: "hush" }];
@@ -209,4 +209,9 @@ test("without servers there is nothing to test", () => {
   const relay = testRegularly({ servers: () => [], clock, wallClock: () => 0, log, test });
   expect([relay.health, clock.pending]).toEqual([undefined, 0]);
   expect(test).not.toHaveBeenCalled();
+});
+
+test("of a quota that is used up every option is named that may be it", () => {
+  for (const option of ["session_allocations", "max_allocations", "total_bandwidth", "min_port", "max_port"])
+    expect(adviceOn("quota")).toContain(`turn.${option}`);
 });

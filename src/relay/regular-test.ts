@@ -63,7 +63,8 @@ const ADVICE: Partial<Record<TurnReason, string>> = {
   untrusted: "get a certificate that browsers take, for this name (tls, domain)",
   unauthorised: "check ice.username and ice.credential, or turn.secret, and the clock of both machines",
   quota:
-    "raise turn.session_allocations or turn.max_allocations; elsewhere user-quota and total-quota of coturn",
+    "raise turn.session_allocations, turn.max_allocations or turn.total_bandwidth, or widen turn.min_port to " +
+    "turn.max_port; elsewhere user-quota, total-quota, bps-capacity, min-port and max-port of coturn",
   forbidden_peer: "let the TURN server relay to its own address (coturn: allowed-peer-ip)",
 };
 
