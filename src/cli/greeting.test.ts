@@ -224,6 +224,9 @@ describe("tells where the relay is", () => {
     expect(greet({}, { relay: { ...relay, hosts: ["8.8.4.4"], reach: "public" } })).toMatch(
       /8\.8\.4\.4 port 3478 +from everywhere\n/,
     );
+    expect(greet({}, { relay: { ...relay, hosts: ["10.1.2.3"], reach: "public" } })).toMatch(
+      /10\.1\.2\.3 port 3478 +in your network\n +lets calls through firewalls/,
+    );
     expect(greet({}, { relay: { ...relay, hosts: ["127.0.0.1"], reach: "this machine" } })).toMatch(
       /on this machine\n +for others: turn\.host/,
     );

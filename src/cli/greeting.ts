@@ -5,7 +5,7 @@ import { renderUnicodeCompact } from "uqr";
 import type { Config } from "../config/options.ts";
 import { isLoopbackHost } from "../loopback.ts";
 import type { SharedRelay } from "../relay/embedded-relay.ts";
-import { isPublic } from "../relay/ranges.ts";
+import { isPrivate, isPublic } from "../relay/ranges.ts";
 import type { Shown } from "../tls/certificate.ts";
 import { VERSION } from "../version.ts";
 
@@ -136,7 +136,12 @@ function relayRows(
   const rows: [string, string?][] = [];
   if (relay) {
     const { hosts, port, reach } = relay;
-    const from = { "this machine": "this machine", private: "your network", public: "everywhere" } as const;
+    const from = {
+      "this machine": "this machine",
+      private: "your network",
+      // A NAT may stand within a company.
+      public: hosts.every(isPrivate) ? "your network" : "everywhere",
+    } as const;
     rows.push([`${hosts.join(", ")} port ${port}`, FROM[from[reach]]]);
     if (reach === "this machine")
       rows.push(["", "for others: turn.host, or domain when a proxy is in front"]);

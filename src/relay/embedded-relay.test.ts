@@ -816,6 +816,16 @@ describe("the process", () => {
   });
 });
 
+test("does not say that everybody reaches it by a private address", async () => {
+  for (const [address, words] of [
+    ["10.1.2.3", "in the private network"],
+    ["203.0.113.9", "from everywhere"],
+  ] as const) {
+    const { logged } = await openTestRelay({ CHATRANDOM_TURN_PUBLIC_ADDRESS: address });
+    expect(logged.map(({ message }) => message)).toEqual([expect.stringContaining(words)]);
+  }
+});
+
 describe("does not wait for a port", () => {
   test("that somebody has taken for TCP meanwhile, and says so", async () => {
     const relay = await openTestRelay();

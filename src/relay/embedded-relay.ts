@@ -33,7 +33,7 @@ import { relaySecretOf } from "./credentials.ts";
 import { localHeader } from "./forward.ts";
 import type { OwnRelay } from "./ice-servers.ts";
 import { findPublicAddress, type Sought } from "./public-address.ts";
-import { isPublic } from "./ranges.ts";
+import { isPrivate, isPublic } from "./ranges.ts";
 
 export interface EmbeddedRelayOptions {
   readonly config: Pick<Config, "host" | "domain" | "turn" | "data_dir">;
@@ -117,7 +117,9 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
   const asks = turn.public_address === "" ? turn.public_address_from : [];
   const port = await choosePort(addresses.listen, turn.port);
   const at = addresses.offered;
-  if (addresses.reach === "public") log.info({ at, port }, "the relay can be reached from everywhere");
+  if (turn.public_address !== "" && isPrivate(turn.public_address)) {
+    log.info({ at, port }, "the relay can be reached in the private network that turn.public_address is of");
+  } else if (addresses.reach === "public") log.info({ at, port }, "the relay can be reached from everywhere");
   else if (addresses.reach === "private") {
     log.info(
       { at, port, allowPrivate: addresses.allowPrivate, asks },

@@ -71,6 +71,7 @@ function listOf(ranges: readonly Range[]): (address: string) => boolean {
 const isSpecial = listOf([...PRIVATE, ...TEST, ...LOOPBACK, ...NOBODY]);
 const isNobody = listOf(NOBODY);
 export const isLoopbackAddress = listOf(LOOPBACK);
+export const isPrivate = listOf(PRIVATE);
 
 /** Whether an address can be reached from everywhere, as far as the address itself tells. */
 export const isPublic = (address: string): boolean => !isSpecial(address);
