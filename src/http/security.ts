@@ -30,7 +30,7 @@ export function securityHeaders(): RequestHandler[] {
     (_request, response, next) => {
       response.set(
         "Permissions-Policy",
-        "camera=(self), microphone=(self), display-capture=(), geolocation=(), payment=(), usb=(), midi=(), serial=(), hid=(), bluetooth=(), browsing-topics=()",
+        "camera=(self), microphone=(self), display-capture=(), geolocation=(), payment=(), usb=(), midi=(), serial=(), hid=(), browsing-topics=()",
       );
       next();
     },

@@ -205,6 +205,18 @@ describe("Firefox", () => {
   });
   afterAll(() => firefox?.close());
 
+  test("and Chromium: a page that is opened says nothing in the console", async () => {
+    for (const browser of [firefox, chromium]) {
+      const page = await browser.newPage({ ignoreHTTPSErrors: true });
+      const said: string[] = [];
+      page.on("console", (message) => said.push(message.text()));
+      await page.goto(appliance.url);
+      await page.getByText("here now").or(page.getByText("Only you right now")).waitFor();
+      expect(said).toEqual([]);
+      await page.close();
+    }
+  });
+
   test.each(["Firefox is the first", "Chromium is the first"])("meets Chromium: %s", async (order) => {
     const fox = await visit({ color: "yellow" }, firefox);
     const chrome = await visit({ color: "blue" });
