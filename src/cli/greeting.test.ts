@@ -86,10 +86,17 @@ test("tells every way to open the page, what is on, and what to do next", () => 
   expect(text).toMatch(/Redis +embedded +\/home\/anna\/\.local\/share\/chatrandom\n/);
   expect(text).toMatch(/STUN, TURN +none .*turn\.enabled/);
   expect(text).toMatch(/Options +chatrandom\.toml/);
-  expect(text).toMatch(/Next +.*press Start/);
+  expect(text).toMatch(/Next +.*Press Start/);
   expect(text).toContain("Ctrl-C");
   expect(text).not.toContain("\u001b");
   expect(text).not.toMatch(/ \n/);
+});
+
+test("leads who tries it alone to a second visitor, on a phone only where there is the code for it", () => {
+  expect(greet()).toMatch(/Press Start .* private window, another browser, or by the code on a phone\.\n/);
+  expect(greet()).toContain("of one browser never meet");
+  const here = greet({ CHATRANDOM_HOST: "127.0.0.1" }, { certificate: undefined, ways: ways.slice(0, 1) });
+  expect(here).toMatch(/Press Start .* private window or another browser\.\n/);
 });
 
 test("shows the fingerprint of a self-signed certificate, and how to do without the warning", () => {

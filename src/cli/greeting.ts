@@ -68,8 +68,11 @@ export function greeting(given: Greeting): string {
     ...relayRows(config, relay).map((line, index) => row(index === 0 ? "STUN, TURN" : "", ...line)),
     row("Options", file ?? "defaults", "chatrandom config show tells all"),
   ];
+  // Who tries it alone needs to be a second visitor somewhere: rule M3 keeps the tabs of one browser apart.
+  const second = phone.length > 0 ? ", another browser, or by the code on a phone" : " or another browser";
   const next = [
-    row("Next", "Open the page in two windows and press Start in both."),
+    row("Next", `Press Start on the page, and again in a private window${second}.`),
+    row("", "Two tabs or windows of one browser never meet each other."),
     row("", adviceFor(config, certificate)),
     row("", "Ctrl-C stops."),
   ];
