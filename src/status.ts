@@ -15,6 +15,7 @@ export interface NodeStatus {
   endpoint: string;
   /** How many of its links with other nodes are up, of how many there are; null when it has not said so. */
   links: { up: number; of: number } | null;
+  /** As of its last renewal, up to a second ago; 0 when the node is dead: who was there is elsewhere by now, or absent. */
   online: number;
   waiting: number;
   /** For how many ms it still holds its lease; 0 or less when the node is dead and its visitors may still resume. */
@@ -46,7 +47,8 @@ export function readStatus(where: Where, warn: (text: string) => void = () => {}
     return {
       nodes: nodes.map(({ node, lease, online, waiting }) => {
         const { machine = "", version = "", endpoint = "", links = null } = cardOf.get(node) ?? {};
-        return { id: node, machine, version, endpoint, links, online, waiting, lease };
+        const load = lease > 0 ? { online, waiting } : { online: 0, waiting: 0 };
+        return { id: node, machine, version, endpoint, links, ...load, lease };
       }),
       pool: { ...waiting, interests },
       total: {

@@ -76,7 +76,7 @@ describe("of a cluster", () => {
     expect([code, stderr]).toEqual([0, ""]);
     expect(stdout.replace(/5\d\.\d s|60\.0 s/g, "59.9 s")).toBe(`\
 NODE    MACHINE  VERSION  LINK                 LINKS  ONLINE  WAITING    LEASE
-node-c  -        -        -                        -      99        9  ran out
+node-c  -        -        -                        -       0        0  ran out
 node-a  berlin   1.2.3    tcp://10.0.0.1:7400    1/2       7        2   59.9 s
 node-b  -        -        -                        -       5        1   59.9 s
 
@@ -88,6 +88,8 @@ INTEREST         WAITING
 go                     2
 \\u009b31m\\u202e        1
 art                    1
+
+Where the lease ran out the node is gone: it is listed until its visitors are back elsewhere, or their grace is over.
 
 2 nodes, 12 online, 3 waiting
 `);
@@ -101,7 +103,7 @@ art                    1
     expect(stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
     expect(JSON.parse(stdout)).toEqual({
       nodes: [
-        expect.objectContaining({ id: "node-c", online: 99, waiting: 9, lease: expect.any(Number) }),
+        expect.objectContaining({ id: "node-c", online: 0, waiting: 0, lease: expect.any(Number) }),
         {
           id: "node-a",
           machine: "berlin",

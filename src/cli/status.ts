@@ -23,6 +23,9 @@ export const status = ({ env, out, err, completing }: Caller): CommandModule => 
   },
 });
 
+const OF_THE_DEAD =
+  "Where the lease ran out the node is gone: it is listed until its visitors are back elsewhere, or their grace is over.\n";
+
 /** For people; what strangers wrote does nothing to their terminal. */
 export function shownStatus({ nodes, pool, total }: Status): string {
   const sections = [
@@ -51,6 +54,7 @@ export function shownStatus({ nodes, pool, total }: Status): string {
     const rows = pool.interests.map(({ interest, waiting }) => [interest, String(waiting)]);
     sections.push(table(["interest", "#waiting"], rows));
   }
+  if (nodes.some(({ lease }) => lease <= 0)) sections.push(OF_THE_DEAD);
   const count = `${total.nodes} ${total.nodes === 1 ? "node" : "nodes"}`;
   sections.push(`${count}, ${total.online} online, ${total.waiting} waiting\n`);
   return sections.join("\n");

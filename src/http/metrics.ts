@@ -65,7 +65,11 @@ export function createMetrics(numbers: () => Numbers): Metrics {
   const gauge = gaugeOf(numbers);
   gauge("chatrandom_connections", "WebSockets open on this node", (n) => n.connections);
   gauge("chatrandom_sessions", "Sessions held by this node, absent ones included", (n) => n.sessions);
-  gauge("chatrandom_sessions_waiting", "Sessions of this node that wait for a partner", (n) => n.waiting);
+  gauge(
+    "chatrandom_sessions_waiting",
+    "Sessions of this node that wait for a partner, absent ones not included",
+    (n) => n.waiting,
+  );
   gauge(
     "chatrandom_pairs_active",
     "Pairs, counted as half of the paired sessions of this node",

@@ -42,6 +42,7 @@ export interface Orphan {
 export interface Counts {
   /** Sessions with a connection. */
   online: number;
+  /** Those of them that wait. */
   waiting: number;
 }
 

@@ -3,6 +3,7 @@
  * session. It knows no session but the id of the one it belongs to.
  */
 import type { Clock } from "../clock.ts";
+import type { Counts } from "../matching/matcher.ts";
 import { CloseCode } from "../protocol/close-codes.ts";
 import { HELLO_TIMEOUT_MS, MAX_UNSENT_BYTES } from "../protocol/limits.ts";
 import type { ClientMessage, ErrorMessage, Hello, ServerMessage } from "../protocol/messages.ts";
@@ -40,6 +41,8 @@ export class Connection {
   readonly address: string | undefined;
   /** By which way the client came, where that is known. */
   came: Came | undefined;
+  /** The newest numbers that its visitor has heard. */
+  told: Counts | undefined;
   /** Whether a ping is out that was not answered (T6). */
   pinged = false;
 

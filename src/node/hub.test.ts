@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { TEXT } from "../session/play.ts";
+import { match, TEXT } from "../session/play.ts";
 import { newSession } from "../session/session.ts";
 import type { Session } from "../session/session.ts";
 import { StillClock } from "../still-clock.ts";
@@ -11,21 +11,36 @@ function hub() {
 }
 const waiting = (session: Session): Session => ({
   ...session,
+  connected: true,
   state: { name: "waiting", wish: TEXT, relaxed: [], told: false },
 });
 
-test("counts sessions by their state", () => {
+const paired = (session: Session): Session => ({
+  ...session,
+  state: { name: "paired", match: match("p"), confirmed: true, wish: TEXT },
+});
+
+test("knows who waits, without those who are absent (S4), and how many are in a pair", () => {
   const { hub: sessions } = hub();
   const [a, b] = [
     sessions.add(newSession("a", "d"), "token a"),
     sessions.add(newSession("b", "d"), "token b"),
   ];
-  expect(sessions.counts).toEqual({ idle: 2, waiting: 0, paired: 0 });
+  const known = () => [[...sessions.waiting].map(({ session }) => session.id), sessions.paired];
+  expect(known()).toEqual([[], 0]);
   sessions.replace(a, waiting(a.session));
-  expect(sessions.counts).toEqual({ idle: 1, waiting: 1, paired: 0 });
+  expect(known()).toEqual([["a"], 0]);
+  sessions.replace(a, { ...a.session, connected: false });
+  expect(known()).toEqual([[], 0]);
+  sessions.replace(a, { ...a.session, connected: true });
+  expect(known()).toEqual([["a"], 0]);
+  sessions.replace(b, paired(b.session));
+  sessions.replace(b, { ...b.session, connected: true });
+  expect(known()).toEqual([["a"], 1]);
+  sessions.replace(b, newSession("b", "d"));
   sessions.remove(a);
   sessions.remove(a);
-  expect(sessions.counts).toEqual({ idle: 1, waiting: 0, paired: 0 });
+  expect(known()).toEqual([[], 0]);
   expect(sessions.get("a")).toBeUndefined();
   expect([...sessions.seats()]).toEqual([b]);
   expect(sessions.size).toBe(1);
@@ -56,5 +71,5 @@ test("a session that came back is not removed with the one before", () => {
   const after = sessions.add(newSession("a", "d"), "token");
   sessions.remove(before);
   expect(sessions.get("a")).toBe(after);
-  expect(sessions.counts).toEqual({ idle: 1, waiting: 0, paired: 0 });
+  expect(sessions.size).toBe(1);
 });

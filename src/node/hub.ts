@@ -18,7 +18,8 @@ export interface Seat {
 export class Hub {
   readonly #seats = new Map<string, Seat>();
   readonly #clock: Clock;
-  readonly #counts = { idle: 0, waiting: 0, paired: 0 };
+  readonly #waiting = new Set<Seat>();
+  #paired = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -28,9 +29,14 @@ export class Hub {
     return this.#seats.size;
   }
 
-  /** How many sessions are in each state. */
-  get counts(): Readonly<Record<Session["state"]["name"], number>> {
-    return this.#counts;
+  /** Who waits, without those who are absent: nobody meets them (S4). */
+  get waiting(): ReadonlySet<Seat> {
+    return this.#waiting;
+  }
+
+  /** How many are in a pair, absent or not: their calls go on. */
+  get paired(): number {
+    return this.#paired;
   }
 
   get(id: string): Seat | undefined {
@@ -44,21 +50,32 @@ export class Hub {
   add(session: Session, token: string): Seat {
     const seat: Seat = { session, connection: undefined, token, timers: {} };
     this.#seats.set(session.id, seat);
-    this.#counts[session.state.name] += 1;
+    this.#count(seat);
     return seat;
   }
 
   replace(seat: Seat, session: Session): void {
-    this.#counts[seat.session.state.name] -= 1;
-    this.#counts[session.state.name] += 1;
+    this.#discount(seat);
     seat.session = session;
+    this.#count(seat);
   }
 
   remove(seat: Seat): void {
     if (this.#seats.get(seat.session.id) !== seat) return;
     this.#seats.delete(seat.session.id);
-    this.#counts[seat.session.state.name] -= 1;
+    this.#discount(seat);
     for (const timer of Object.keys(seat.timers) as TimerName[]) this.cancel(seat, timer);
+  }
+
+  #count(seat: Seat): void {
+    const { state, connected } = seat.session;
+    if (state.name === "waiting" && connected) this.#waiting.add(seat);
+    if (state.name === "paired") this.#paired += 1;
+  }
+
+  #discount(seat: Seat): void {
+    this.#waiting.delete(seat);
+    if (seat.session.state.name === "paired") this.#paired -= 1;
   }
 
   /** Runs `what` after `ms`; a session has one timer of each name. */

@@ -45,12 +45,12 @@ function lease(more: { renew?: () => Promise<Renewal>; reap?: Matcher["reap"] } 
   return { clock, did, matcher, registry, events, link, settled, lease: new Lease(parts, events) };
 }
 
-test("is renewed every second, with this node's numbers, and brings the whole cluster's", async () => {
+test("is renewed every second, with this node's numbers, and brings those of all others", async () => {
   const { clock, matcher, lease: mine, settled } = lease();
   expect(mine.isHeld).toBe(false);
   await mine.start();
   expect(mine.isHeld).toBe(true);
-  expect(mine.total).toEqual({ online: 7, waiting: 2 });
+  expect(mine.elsewhere).toEqual({ online: 4, waiting: 1 });
   for (let n = 0; n < 3; n += 1) {
     clock.move(1_000);
     await settled();

@@ -27,8 +27,8 @@ export interface LeaseEvents {
 }
 
 export class Lease {
-  /** The whole cluster's, as of the last renewal. */
-  total: Counts = { online: 0, waiting: 0 };
+  /** Of all other nodes, as of the last renewal. */
+  elsewhere: Counts = { online: 0, waiting: 0 };
   readonly #parts: LeaseParts;
   readonly #events: LeaseEvents;
   readonly #reaping = new Set<string>();
@@ -101,9 +101,10 @@ export class Lease {
       // Others look for the card as soon as they see the lease, so the card comes first.
       if (!this.#held) await this.#parts.registry.announce();
       const asked = clock.now();
-      const { total, nodes, dead, heldSince } = await matcher.renew(id, this.#events.counts());
+      const here = this.#events.counts();
+      const { total, nodes, dead, heldSince } = await matcher.renew(id, here);
       this.#renewedAt = asked;
-      this.total = total;
+      this.elsewhere = { online: total.online - here.online, waiting: total.waiting - here.waiting };
       await this.#meet(nodes);
       this.#held = true;
       this.#events.onRenewed();

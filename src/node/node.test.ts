@@ -35,7 +35,7 @@ async function start(more: Partial<NodeParts> = {}) {
     absent: vi.fn(async () => {}),
     leave: vi.fn(async () => undefined),
     end: vi.fn(async () => undefined),
-    renew: vi.fn(async () => ({ total: { online: 0, waiting: 0 }, nodes: ["n"], dead: [], heldSince: 1 })),
+    renew: vi.fn<Matcher["renew"]>(async (_node, total) => ({ total, nodes: ["n"], dead: [], heldSince: 1 })),
     retire: vi.fn(async () => {}),
   };
   const nothing = () => {};
@@ -113,6 +113,61 @@ test("T6: status comes at least every 20 s, to who has been welcomed", async () 
   clock.move(20_000);
   expect(types()).toContain("status");
   expect(silent.types()).toEqual([]);
+});
+
+test("who waits with few hears within a second that one more does or no longer does; others do not", async () => {
+  const { clock, connect, matcher, node } = await start();
+  let elsewhere = 0;
+  matcher.renew.mockImplementation(async (_node, here) => ({
+    total: { online: here.online + elsewhere, waiting: here.waiting + elsewhere },
+    nodes: ["n"],
+    dead: [],
+    heldSince: 1,
+  }));
+  const renewed = async () => {
+    clock.move(1_000);
+    await settled();
+  };
+  const numbers = ({ socket }: ReturnType<typeof connect>) =>
+    socket.take().flatMap((message) => ("waiting" in message ? [[message.online, message.waiting]] : []));
+  const waits = { type: "find", mode: "text" };
+  const [idle, alice] = [connect(HELLO), connect(HELLO, waits)];
+  await settled();
+  expect(numbers(alice)).toEqual([[2, 1]]);
+  await renewed();
+  expect(numbers(alice)).toEqual([]);
+  const bob = connect(HELLO, waits);
+  await settled();
+  expect(numbers(bob)).toEqual([[3, 2]]);
+  await renewed();
+  expect([numbers(alice), numbers(bob)]).toEqual([[[3, 2]], []]);
+  expect(numbers(idle)).not.toContainEqual([3, 2]);
+  bob.drop();
+  await renewed();
+  // Who is absent is not handed out (S4), so nobody is told that they wait.
+  expect(numbers(alice)).toEqual([[2, 1]]);
+  expect(node.numbers()).toMatchObject({ sessions: 3, waiting: 1 });
+  elsewhere = 1;
+  await renewed();
+  expect(numbers(alice)).toEqual([[3, 2]]);
+  elsewhere = 20;
+  await renewed();
+  expect(numbers(alice)).toEqual([]);
+});
+
+test("what is here is counted as it is, and not as it was at the last renewal", async () => {
+  const { clock, connect } = await start();
+  const waits = { type: "find", mode: "text" };
+  const gone = [connect(HELLO, waits), connect(HELLO)];
+  clock.move(1_000);
+  await settled();
+  for (const { drop } of gone) drop();
+  const { socket } = connect(HELLO, waits);
+  await settled();
+  expect(socket.take()).toMatchObject([
+    { type: "welcome", online: 1 },
+    { type: "waiting", online: 1, waiting: 1 },
+  ]);
 });
 
 test("a store that is there and lets the lease run out is told once, and so is the end of that", async () => {

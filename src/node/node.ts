@@ -25,6 +25,8 @@ const SWEEP_MS = 60_000;
 const APART_MS = 3_000;
 /** How often a session is held against the store. */
 const CHECK_MS = 60_000;
+/** So many who wait are few: they are told of each that comes and goes. To more, `status` says it soon enough. */
+const FEW = 20;
 
 export class Node implements ConnectionOwner, LinkEvents {
   readonly id: string;
@@ -65,10 +67,13 @@ export class Node implements ConnectionOwner, LinkEvents {
       this.onMessage(connection, message, raw);
     });
     this.#lease = new Lease(parts, {
-      counts: () => ({ online: this.#connections.size, waiting: this.#sessions.hub.counts.waiting }),
+      counts: () => this.#here(),
       onFresh: () => this.#sessions.forgotten(),
       onOrphan: (node, orphan) => this.#sessions.orphaned(node, orphan),
-      onRenewed: () => this.#storeObeys(),
+      onRenewed: () => {
+        this.#storeObeys();
+        this.#tellFew();
+      },
       onFailed: (call, error) => {
         parts.metrics.storeFailed(call);
         parts.log.debug({ err: error, call }, "the store did not answer");
@@ -79,8 +84,7 @@ export class Node implements ConnectionOwner, LinkEvents {
       for (const connection of connections) connection.checkHeartbeat();
     });
     this.#statuses = new Ring(clock, rules.status, (connections) => {
-      const text = JSON.stringify({ type: "status", ...this.#counts() });
-      for (const connection of connections) if (connection.session) connection.sendRaw(text);
+      this.#tellNumbers([...connections].filter(({ session }) => session !== undefined));
       this.#followRelays(connections);
     });
     this.#checks = new Ring(clock, CHECK_MS, (connections) => {
@@ -145,15 +149,13 @@ export class Node implements ConnectionOwner, LinkEvents {
     sessions: number;
     waiting: number;
     pairedSessions: number;
-    total: Counts;
   } {
-    const { waiting, paired } = this.#sessions.hub.counts;
+    const { size, waiting, paired } = this.#sessions.hub;
     return {
       connections: this.#connections.size,
-      sessions: this.#sessions.hub.size,
-      waiting,
+      sessions: size,
+      waiting: waiting.size,
       pairedSessions: paired,
-      total: this.#lease.total,
     };
   }
 
@@ -201,12 +203,32 @@ export class Node implements ConnectionOwner, LinkEvents {
     this.#parts.log.info({}, "Redis does what it is asked for again");
   }
 
-  /** The numbers that visitors are told: the cluster's of a moment ago, but never less than what is here now. */
+  #here(): Counts {
+    return { online: this.#connections.size, waiting: this.#sessions.hub.waiting.size };
+  }
+
+  /** The numbers that visitors are told: what is here now, and what was elsewhere a moment ago. */
   #counts(): Counts {
-    return {
-      online: Math.max(this.#lease.total.online, this.#connections.size),
-      waiting: Math.max(this.#lease.total.waiting, this.#sessions.hub.counts.waiting),
-    };
+    const { online, waiting } = this.#here();
+    const { elsewhere } = this.#lease;
+    return { online: online + elsewhere.online, waiting: waiting + elsewhere.waiting };
+  }
+
+  /** Where few wait, each of them hears at once that one has come or gone: their pages say who else looks. */
+  #tellFew(): void {
+    const { online, waiting } = this.#counts();
+    if (waiting > FEW) return;
+    const connections = [...this.#sessions.hub.waiting].flatMap(({ connection }) => connection ?? []);
+    this.#tellNumbers(connections.filter(({ told }) => told?.online !== online || told.waiting !== waiting));
+  }
+
+  #tellNumbers(connections: readonly Connection[]): void {
+    const counts = this.#counts();
+    const text = JSON.stringify({ type: "status", ...counts });
+    for (const connection of connections) {
+      connection.told = counts;
+      connection.sendRaw(text);
+    }
   }
 
   // Connections

@@ -207,14 +207,17 @@ export class Sessions {
       case "welcome":
         connection?.send(this.#welcome(seat, effect.resumed));
         break;
-      case "waiting":
-        connection?.send({
+      case "waiting": {
+        if (!connection) break;
+        connection.told = this.#events.counts();
+        connection.send({
           type: "waiting",
           since: effect.since,
-          ...this.#events.counts(),
+          ...connection.told,
           relaxed: [...effect.relaxed],
         });
         break;
+      }
       case "gaveWay":
         this.#parts.metrics.relaxed(effect.what);
         break;

@@ -76,6 +76,12 @@ test("status tells the nodes, their visitors and the pool; a node that dies is o
   await until(async () => (await status(url)).nodes.every(({ links }) => links?.up === 1 && links.of === 1));
 
   const [stay, go] = [1, 0].map((at) => waiting.filter(({ node }) => node === at)) as [Page[], Page[]];
+  // Who is gone waits no more, not for the time of the grace either.
+  go.pop()!.close();
+  await until(async () => {
+    const { total, pool } = await status(url);
+    return total.online === 5 && total.waiting === 5 && pool.video === 5;
+  });
   cluster.nodes[0]!.signal("SIGKILL");
   // They do not come back elsewhere, and the dead node hears nothing of it.
   for (const page of go) page.close();
