@@ -63,6 +63,22 @@ test("two strangers see and hear each other, write, and Next finds the third", a
   await Promise.all([blue.meets(green), green.meets(blue)]);
 });
 
+test("M3: who looks in two tabs is told that they never meet, and counts once; somebody else meets one of them", async () => {
+  const red = await visit({ color: "red" });
+  const tab = await red.tab();
+  visitors.push(tab);
+  await red.start();
+  await tab.start();
+  const told = ({ page }: Visitor) => page.getByText(/Tabs and windows of one browser never meet/).first();
+  await Promise.all([told(red).waitFor(), told(tab).waitFor()]);
+
+  const green = await visit({ color: "green" });
+  await green.start();
+  await Promise.all([red.meets(green), green.meets(red)]);
+  await tab.page.getByText("Nobody else is looking at this moment.").waitFor();
+  await told(tab).waitFor();
+});
+
 test("S2: a dropped socket does not touch the call", async () => {
   const red = await visit({ color: "red" });
   const green = await visit({ color: "green" });

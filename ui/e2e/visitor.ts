@@ -73,6 +73,13 @@ export class Visitor {
     return visitor;
   }
 
+  /** The same browser, in another tab. */
+  async tab(): Promise<Visitor> {
+    const tab = new Visitor(this.#context, await this.#context.newPage(), this.color);
+    await tab.page.goto(this.page.url());
+    return tab;
+  }
+
   button(name: string): Locator {
     return this.page.getByRole("button", { name, exact: true });
   }

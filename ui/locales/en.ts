@@ -61,6 +61,8 @@ export const words = {
     lookingAgain: "Looking for somebody else…",
     searchHalts: "Your search waits",
     alone: "Nobody else is here yet. Keep this page open: the moment somebody comes, you meet.",
+    otherTab:
+      "You are here in another tab, too. Tabs and windows of one browser never meet each other: to try it alone, open a private window.",
     /** `others` look as well; none of them may fit, or be met again so soon. */
     lookingToo: (others: number) =>
       others < 1
@@ -68,6 +70,7 @@ export const words = {
         : others === 1
           ? "One other person is looking as well."
           : `${number.format(others)} others are looking as well.`,
+    mayMeetAgain: "If nobody new comes soon, you may meet the last person again.",
     connecting: "Found somebody",
     connectingHint: "Connecting you two…",
     talking: "You are talking with somebody new. Say hello!",

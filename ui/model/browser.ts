@@ -3,6 +3,7 @@ import { SUBPROTOCOL } from "../../src/protocol/messages.ts";
 import type { Clock } from "./clock.ts";
 import type { KeyValues } from "./kept.ts";
 import type { Hint, Socket } from "./signaling.ts";
+import type { Channel } from "./tabs.ts";
 
 export interface Browser {
   openSocket(): Socket;
@@ -21,6 +22,8 @@ export interface Browser {
   /** Lives as long as the tab, and as long as the browser's profile; null where forbidden. */
   tabStorage: KeyValues | null;
   siteStorage: KeyValues | null;
+  /** To the other tabs of this browser that open one of the same name; null where forbidden. */
+  openChannel(name: string): Channel | null;
   /** What the document calls the place, until the node says it. */
   placeName: string;
   /** Of the browser, as BCP 47 or what it takes for that. */
@@ -55,6 +58,13 @@ export function thisBrowser(): Browser {
     randomToken,
     tabStorage: storage(() => window.sessionStorage),
     siteStorage: storage(() => window.localStorage),
+    openChannel(name) {
+      try {
+        return new BroadcastChannel(name);
+      } catch {
+        return null;
+      }
+    },
     placeName: document.title,
     language: navigator.language,
     onHint(listener) {

@@ -82,9 +82,14 @@ export interface Store {
   readonly mode: ReadonlySignal<Mode>;
   readonly server: ReadonlySignal<ServerLink>;
   readonly placeName: ReadonlySignal<string>;
-  /** Numbers of the whole cluster; null until the node said them. */
+  /** Of the whole cluster, and this browser counts once; null until the node said it. */
   readonly online: ReadonlySignal<number | null>;
-  readonly waiting: ReadonlySignal<number | null>;
+  /** How many others look while this visitor waits, in whatever mode; null until the node said it, for each search. */
+  readonly othersLooking: ReadonlySignal<number | null>;
+  /** Whether the visitor looks or talks in another tab as well: the two never meet. */
+  readonly otherTab: ReadonlySignal<boolean>;
+  /** Whether there is a last partner, whom this visitor may meet again: when nobody new comes, and after a while (M4). */
+  readonly mayMeetAgain: ReadonlySignal<boolean>;
   readonly relaxed: ReadonlySignal<Relaxation[]>;
   readonly common: ReadonlySignal<Common | null>;
   /** Why the last call ended, until the next one begins; null when the visitor ended it. */

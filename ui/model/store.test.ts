@@ -1,6 +1,6 @@
 /** One page, and a node whose every word is given. */
 import { beforeEach, expect, test } from "vitest";
-import type { Welcome } from "../../src/protocol/messages.ts";
+import type { EndReason, Welcome } from "../../src/protocol/messages.ts";
 import { OFFER_MS } from "./search.ts";
 import type { Store } from "./state.ts";
 import { createStore } from "./store.ts";
@@ -37,12 +37,52 @@ test("connects at once and shows the place and its numbers", () => {
   open({ settings: { name: "Attic" } });
   expect([store.server.value.state, store.placeName.value, store.online.value]).toEqual(["open", "Attic", 5]);
   sockets.last.says({ type: "status", online: 7, waiting: 3 });
-  expect([store.online.value, store.waiting.value]).toEqual([7, 3]);
+  expect([store.online.value, store.othersLooking.value]).toEqual([7, null]);
   expect([store.phase.value, browser.devices.asked.length, browser.network.connections.length]).toEqual([
     "home",
     0,
     0,
   ]);
+});
+
+test("how many others look is known once the node has said that this visitor does, in each search anew", async () => {
+  await search("text");
+  sockets.last.says(waiting({ waiting: 3 }));
+  expect(store.othersLooking.value).toBe(2);
+  sockets.last.says({ type: "status", online: 7, waiting: 2 });
+  expect(store.othersLooking.value).toBe(1);
+  sockets.last.says(matched("p", { mode: "text" }));
+  store.next();
+  sockets.last.says({ type: "status", online: 7, waiting: 1 });
+  expect(store.othersLooking.value).toBeNull();
+  sockets.last.says(waiting({ waiting: 1 }));
+  expect(store.othersLooking.value).toBe(0);
+});
+
+test("the last partner may be met again, but not after a block or report by either side", async () => {
+  await search("text");
+  expect(store.mayMeetAgain.value).toBe(false);
+  const meet = (pair: string) => sockets.last.says(matched(pair, { mode: "text" }));
+  const after = (how: () => void) => {
+    how();
+    return store.mayMeetAgain.value;
+  };
+  const endsWith = (reason: EndReason) => sockets.last.says({ type: "ended", pair: "p", reason });
+  const ways: [boolean, () => void][] = [
+    [true, () => store.next()],
+    [false, () => store.block()],
+    [true, () => endsWith("left")],
+    [false, () => store.report("spam")],
+    [true, () => endsWith("lost")],
+    [false, () => endsWith("blocked")],
+  ];
+  for (const [may, how] of ways) {
+    meet("p");
+    expect(after(how)).toBe(may);
+  }
+  meet("p");
+  store.next();
+  expect(after(() => store.report("spam"))).toBe(false);
 });
 
 test("hello carries the device token, the same for every page of the browser, and the language", () => {

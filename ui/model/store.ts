@@ -3,10 +3,10 @@
  * the session is in; the visitor decides what is wanted. Whenever a `welcome` comes the two are compared and the
  * difference is sent, so nothing needs to be remembered of messages that a broken socket swallowed.
  */
-import { computed } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import { MAX_DETAILS_CHARACTERS, REPORT_AFTER_END_MS } from "../../src/protocol/limits.ts";
-import type { Block, EndReason, Matched, Mode, Relaxation } from "../../src/protocol/messages.ts";
-import type { Report, ReportReason, Role, ServerMessage, Welcome } from "../../src/protocol/messages.ts";
+import type { Block, EndReason, Matched, Mode, Report } from "../../src/protocol/messages.ts";
+import type { ReportReason, Role, ServerMessage, Waiting, Welcome } from "../../src/protocol/messages.ts";
 import type { Browser } from "./browser.ts";
 import { Call } from "./call.ts";
 import { CallRecord } from "./call-record.ts";
@@ -24,6 +24,8 @@ import { newlyShown } from "./shown.ts";
 import { Signaling } from "./signaling.ts";
 import { Spare } from "./spare.ts";
 import type { CallTrouble, Preferences, ServerLink, Store } from "./state.ts";
+import type { Doing } from "./tabs.ts";
+import { Tabs } from "./tabs.ts";
 import { troubleOf } from "./trouble.ts";
 
 /** What a match and a resumed pair have in common. */
@@ -35,13 +37,18 @@ export function createStore(browser: Browser): Store {
   const calm: CallTrouble | null = browser.newConnection ? null : "unsupported";
 
   const shown = newlyShown(browser.placeName, kept.keptPreferences(browser.siteStorage), calm);
-  const { phase, mode, server, placeName, online, waiting, relaxed, common, ended, trouble } = shown;
-  const { remoteStream, preferences, reported } = shown;
+  const { phase, mode, server, placeName, relaxed, common, ended, trouble } = shown;
+  const { remoteStream, preferences, reported, mayMeetAgain } = shown;
 
   /** What the last page of this tab left; the first `welcome` decides about it. */
   let before: KeptSession | null = kept.takeSession(browser.tabStorage);
   let resume = before?.resume;
   const device = kept.deviceToken(browser.siteStorage, browser.randomToken);
+  // Pages that do not share the token may meet each other: they are no tabs of one visitor.
+  const tabs = new Tabs(browser.openChannel(`chatrandom.${device}`), browser.randomToken());
+  /** As the node counts: each tab. How many wait is null until it has said that this one does. */
+  const online = signal<number | null>(null);
+  const waiting = signal<number | null>(null);
   const lang = kept.isLanguageTag(browser.language) ? browser.language : undefined;
   const ice = new Ice(() => preferences.value.hideAddress);
   let call: Call | null = null;
@@ -106,10 +113,9 @@ export function createStore(browser: Browser): Store {
         return onWelcome(message);
       case "waiting":
       case "status":
-        online.value = message.online;
-        waiting.value = message.waiting;
-        if (message.type === "waiting") onWaiting(message.relaxed);
-        return;
+        if (message.type === "waiting") onWaiting(message);
+        else if (waiting.value !== null) waiting.value = message.waiting;
+        return onOnline(message.online);
       case "matched":
         return onMatched(message);
       case "signal":
@@ -132,7 +138,7 @@ export function createStore(browser: Browser): Store {
 
   function onWelcome(welcome: Welcome): void {
     resume = welcome.resume;
-    online.value = welcome.online;
+    onOnline(welcome.online);
     if (welcome.settings.name) placeName.value = welcome.settings.name;
     const { state, pair } = welcome;
     ice.welcome(welcome);
@@ -159,10 +165,16 @@ export function createStore(browser: Browser): Store {
     }
   }
 
-  function onWaiting(relaxations: Relaxation[]): void {
+  function onOnline(count: number): void {
+    online.value = count;
+    tabs.count();
+  }
+
+  function onWaiting(message: Waiting): void {
     if (phase.value === "home" || phase.value === "starting") return;
     search.waits();
-    relaxed.value = relaxations;
+    relaxed.value = message.relaxed;
+    waiting.value = message.waiting;
     // The match was undone, the other side could not be reached; our ticket is back at its place.
     endCall("lost");
     trouble.value = calm;
@@ -192,6 +204,7 @@ export function createStore(browser: Browser): Store {
 
   function onEnded(reason: EndReason): void {
     endCall(reason);
+    if (reason === "blocked" || reason === "removed") mayMeetAgain.value = false;
     ended.value = reason;
     look();
   }
@@ -216,6 +229,7 @@ export function createStore(browser: Browser): Store {
     phase.value = "waiting";
     trouble.value = calm;
     relaxed.value = [];
+    waiting.value = null;
     search.begin(mode.value, again);
   }
 
@@ -273,6 +287,7 @@ export function createStore(browser: Browser): Store {
     if (!detached || !written) return () => {};
     call = record = null;
     last = { pair: detached.pair, at: clock.now() };
+    mayMeetAgain.value = true;
     const quality = written.quality(why, detached, signaling.open, media.state.value);
     chat.detach();
     remoteStream.value = null;
@@ -288,7 +303,10 @@ export function createStore(browser: Browser): Store {
   function goOn(farewell?: Block | Report): void {
     const close = detachCall("stopped");
     ended.value = null;
-    if (farewell) signaling.send(farewell);
+    if (farewell) {
+      signaling.send(farewell);
+      mayMeetAgain.value = false;
+    }
     look();
     close();
   }
@@ -344,8 +362,9 @@ export function createStore(browser: Browser): Store {
     if (!pair) return;
     const told = [...(details?.trim() ?? "")].slice(0, MAX_DETAILS_CHARACTERS).join("");
     const message: Report = { type: "report", pair, reason, details: told || undefined };
-    if (call) goOn(message);
-    else signaling.send(message);
+    if (call) return goOn(message);
+    signaling.send(message);
+    mayMeetAgain.value = false;
   }
 
   function setPreferences(wanted: Preferences): void {
@@ -361,8 +380,16 @@ export function createStore(browser: Browser): Store {
     if (phase.value === "waiting" && !relayLacks()) search.change(mode.value);
   }
 
+  function doing(): Doing {
+    if (server.value.state !== "open") return null;
+    if (phase.value === "connecting" || phase.value === "talking") return "paired";
+    return phase.value === "waiting" && waiting.value !== null ? "waiting" : "idle";
+  }
+
   browser.onHint((hint) => signaling.hint(hint));
+  effect(() => tabs.tell(doing()));
   browser.onLeave(() => {
+    tabs.tell(null);
     if (call && record?.connected)
       signaling.send(record.quality("stopped", call, signaling.open, media.state.value));
     if (!resume) return;
@@ -376,6 +403,11 @@ export function createStore(browser: Browser): Store {
 
   return {
     ...shown,
+    online: computed(() => online.value && Math.max(1, online.value - tabs.counted.value.online)),
+    othersLooking: computed(
+      () => waiting.value && Math.max(0, waiting.value - 1 - tabs.counted.value.waiting),
+    ),
+    otherTab: tabs.busy,
     media: media.state,
     localStream: media.stream,
     microphoneOn: media.microphoneOn,

@@ -8,6 +8,9 @@ const waiting: Situation = {
   server: { state: "open" },
   media: "granted",
   online: 40,
+  othersLooking: 3,
+  otherTab: false,
+  mayMeetAgain: false,
   ended: null,
   relaxed: [],
   trouble: null,
@@ -29,6 +32,26 @@ test("every relaxed preference is told, but to whom is alone nothing else", () =
   expect(tell(all).lines).toEqual([words.relaxed.both, words.relaxed.recent]);
   expect(tell({ ...relaxed, online: 1 }).lines).toEqual([words.stage.alone]);
   expect(tell({ ...waiting, online: null }).lines).toEqual([]);
+});
+
+test("who looks in another tab, too, reads that the two never meet, and how to try it alone", () => {
+  const { otherTab, alone } = words.stage;
+  expect(tell({ ...waiting, otherTab: true, online: 1 }).lines).toEqual([otherTab]);
+  expect(tell({ ...waiting, otherTab: true, relaxed: ["languages"], ended: "left" }).lines).toEqual([
+    words.ended.left,
+    otherTab,
+    words.relaxed.languages,
+  ]);
+  expect(tell({ ...waiting, online: 1 }).lines).toEqual([alone]);
+});
+
+test("when only one other looks, who has met somebody reads that it may be the same again, until that has come", () => {
+  const two = { ...waiting, online: 2, othersLooking: 1, mayMeetAgain: true } as const;
+  expect(tell(two).lines).toEqual([words.stage.mayMeetAgain]);
+  expect(tell({ ...two, relaxed: ["recent"] }).lines).toEqual([words.relaxed.recent]);
+  for (const change of [{ mayMeetAgain: false }, { othersLooking: 0 }, { othersLooking: 2 }])
+    expect(tell({ ...two, ...change }).lines).toEqual([]);
+  expect(tell({ ...two, online: 1 }).lines).toEqual([words.stage.alone]);
 });
 
 test("who waits while the server is away is told so, and nothing of a search that nobody makes", () => {

@@ -10,6 +10,9 @@ export interface Situation {
   server: ServerLink;
   media: MediaState;
   online: number | null;
+  othersLooking: number | null;
+  otherTab: boolean;
+  mayMeetAgain: boolean;
   ended: EndReason | null;
   relaxed: readonly Relaxation[];
   trouble: CallTrouble | null;
@@ -43,7 +46,11 @@ export function tell(s: Situation): Telling {
       if (isHalt(s.trouble)) return words.trouble.halted[s.trouble];
       // Who is alone is not told of those that might come into question.
       const alone = s.online !== null && s.online <= 1;
-      const lines = alone ? [words.stage.alone] : relaxedWords(s.relaxed);
+      const lines = alone ? [] : relaxedWords(s.relaxed);
+      if (s.otherTab) lines.unshift(words.stage.otherTab);
+      else if (alone) lines.push(words.stage.alone);
+      if (!alone && s.mayMeetAgain && s.othersLooking === 1 && !s.relaxed.includes("recent"))
+        lines.push(words.stage.mayMeetAgain);
       if (s.ended) lines.unshift(words.ended[s.ended]);
       return { title: s.ended ? words.stage.lookingAgain : words.stage.looking, lines };
     }

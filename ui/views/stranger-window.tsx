@@ -23,7 +23,7 @@ export function StrangerWindow({ video }: { video: boolean }) {
   }, [phase]);
 
   const { title, lines } = tell(situation(store));
-  const waiting = store.waiting.value;
+  const others = store.othersLooking.value;
   const open = store.server.value.state === "open";
   return (
     <div
@@ -41,8 +41,8 @@ export function StrangerWindow({ video }: { video: boolean }) {
           {phase === "waiting" &&
             open &&
             !store.trouble.value &&
-            waiting !== null &&
-            (store.online.value ?? 0) > 1 && <p class="count">{words.stage.lookingToo(waiting - 1)}</p>}
+            others !== null &&
+            (store.online.value ?? 0) > 1 && <p class="count">{words.stage.lookingToo(others)}</p>}
         </div>
         <div
           class="peek"

@@ -2,15 +2,17 @@
 import type { Browser } from "../browser.ts";
 import type { Clock } from "../clock.ts";
 import type { Hint, Socket } from "../signaling.ts";
+import type { Channel } from "../tabs.ts";
 import { FakeNetwork } from "./fake-connection.ts";
 import type { FakeClock, FakeSocket, FakeTrack } from "./fakes.ts";
-import { FakeDevices, FakeStream, fakeStorage } from "./fakes.ts";
+import { FakeChannels, FakeDevices, FakeStream, fakeStorage } from "./fakes.ts";
 
 export class FakeBrowser implements Browser {
   readonly network: FakeNetwork;
   readonly devices = new FakeDevices();
   readonly tabStorage;
-  readonly siteStorage = fakeStorage();
+  siteStorage = fakeStorage();
+  channels: FakeChannels | null = new FakeChannels();
   readonly clock: Clock;
   newConnection: Browser["newConnection"];
   secure = true;
@@ -40,6 +42,9 @@ export class FakeBrowser implements Browser {
   }
 
   readonly openSocket = (): Socket => this.#track(this.#openSocket());
+
+  readonly openChannel = (name: string): Channel | null =>
+    this.channels && this.#track(this.channels.open(name));
 
   readonly newStream = (tracks: MediaStreamTrack[] = []): MediaStream =>
     new FakeStream(tracks as unknown as FakeTrack[]) as unknown as MediaStream;

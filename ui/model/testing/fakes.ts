@@ -3,6 +3,7 @@ import type { ClientMessage, ServerMessage } from "../../../src/protocol/message
 import type { Clock } from "../clock.ts";
 import type { KeyValues } from "../kept.ts";
 import type { Socket } from "../signaling.ts";
+import type { Channel } from "../tabs.ts";
 
 export class FakeClock implements Clock {
   #now = 0;
@@ -178,6 +179,26 @@ export class FakeDevices {
     const tracks = kinds.map((kind) => new FakeTrack(kind));
     this.tracks.push(...tracks);
     return new FakeStream(tracks) as unknown as MediaStream;
+  }
+}
+
+/** What the tabs of one browser open channels on. */
+export class FakeChannels {
+  readonly #open: (Channel & { name: string })[] = [];
+
+  open(name: string): Channel & { close(): void } {
+    const channel = {
+      name,
+      onmessage: null as Channel["onmessage"],
+      postMessage: (message: unknown) => {
+        const others = this.#open.filter((other) => other !== channel && other.name === name);
+        for (const other of others)
+          queueMicrotask(() => other.onmessage?.({ data: structuredClone(message) } as MessageEvent));
+      },
+      close: () => void this.#open.splice(this.#open.indexOf(channel), 1),
+    };
+    this.#open.push(channel);
+    return channel;
   }
 }
 
