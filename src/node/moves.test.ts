@@ -39,7 +39,7 @@ function start() {
 test("S2: what overtakes what was held where the session was waits for that, and for what still came there", () => {
   const { moves, arrives, follow, heard } = start();
   arrives("0");
-  moves.came("s");
+  moves.came("s", true);
   arrives("4");
   follow("1", "2");
   arrives("5");
@@ -52,7 +52,7 @@ test("S2: what overtakes what was held where the session was waits for that, and
 
 test("S2: it does not wait for ever for a node that hangs, and what that sends after all is not lost", () => {
   const { moves, arrives, follow, heard, clock } = start();
-  moves.came("s");
+  moves.came("s", true);
   arrives("2");
   clock.move(499);
   expect(heard).toEqual([]);
@@ -96,7 +96,7 @@ test("a node that does not know the session says so at once", () => {
 
 test("S2: who goes on before all has come has that follow, in order", () => {
   const { moves, arrives, follow, goes, sent } = start();
-  moves.came("s");
+  moves.came("s", true);
   arrives("3");
   goes("c", true);
   follow("1", "2");
@@ -110,11 +110,25 @@ test("S2: who goes on before all has come has that follow, in order", () => {
 
 test("S2: what waits is kept to the same bound as what is held", () => {
   const place = start();
-  place.moves.came("s");
+  place.moves.came("s", true);
   for (let n = 0; n < 70; n += 1) place.arrives(`${n}`);
   place.follow();
   expect(place.heard).toHaveLength(64);
   expect(place.dropped).toBe(6);
+});
+
+test("what still comes for a session that was back and has ended goes round in no circle", () => {
+  const place = start();
+  place.goes("b", false);
+  place.isHere = true;
+  place.moves.came("s", false);
+  place.isHere = false;
+  place.arrives("late");
+  place.follow("late, too");
+  expect(place.sent).toEqual([]);
+  // Who waits for the word there hears it all the same.
+  place.moves.heardOut("s", "p");
+  expect(place.sent).toEqual([["b"]]);
 });
 
 test("nothing follows a session for ever", () => {

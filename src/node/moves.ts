@@ -39,8 +39,8 @@ export class Moves {
   readonly #events: MovesEvents;
   /** Sessions that have come here, and what has overtaken what was held where they were. */
   readonly #early = new Map<string, Signal[]>();
-  /** Sessions that have gone, and in which pair they were. */
-  readonly #gone = new Map<string, { readonly to: string; readonly pair: string }>();
+  /** Sessions that have gone, in which pair they were, and whether they have come back since. */
+  readonly #gone = new Map<string, { readonly to: string; readonly pair: string; isBack: boolean }>();
   /** Sessions whose other side has sent its last signal here, and of which pair. */
   readonly #heardOut = new Map<string, string>();
 
@@ -54,16 +54,20 @@ export class Moves {
     return this.#early.has(session);
   }
 
-  /** The session has come here from a node that has been asked for what it holds. */
-  came(session: string): void {
+  /** The session has come here; `asked`: from a node that has been asked for what it holds. */
+  came(session: string, asked: boolean): void {
     this.#allHere(session); // of a move before this one
+    // What comes once it has ended here stays here: it would go round in a circle.
+    const gone = this.#gone.get(session);
+    if (gone) gone.isBack = true;
+    if (!asked) return;
     this.#keep(this.#early, session, [], PATIENCE_MS, () => this.#allHere(session));
   }
 
   /** The session has gone. `heardOut`: nothing is under way to here that `to` does not hear in order. */
   went(session: string, to: string, { pair, held, heardOut }: Left = NOTHING): void {
     if (held.length > 0) this.#send(to, session, pair, held);
-    this.#keep(this.#gone, session, { to, pair }, FORWARD_MS);
+    this.#keep(this.#gone, session, { to, pair, isBack: false }, FORWARD_MS);
     if (heardOut) this.#heardOut.set(session, pair);
     this.#sayAll(session);
   }
@@ -97,7 +101,7 @@ export class Moves {
   #pass(session: string, signal: Signal): void {
     if (this.#events.give(session, signal)) return;
     const gone = this.#gone.get(session);
-    if (gone) this.#send(gone.to, session, signal.pair, [signal.raw]);
+    if (gone && !gone.isBack) this.#send(gone.to, session, signal.pair, [signal.raw]);
   }
 
   #allHere(session: string): void {

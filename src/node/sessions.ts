@@ -103,9 +103,10 @@ export class Sessions {
     const { id, epoch, state } = seat.session;
     const { link } = this.#parts;
     const takeover: Envelope = { kind: "takeover", session: id, epoch, ...(late && { late }) };
+    let asked = false;
     if (previousNode === undefined) link.broadcast(takeover);
-    else if (previousNode !== this.#parts.id && link.send(previousNode, takeover) && state.name === "paired")
-      this.#moves.came(id);
+    else if (previousNode !== this.#parts.id) asked = link.send(previousNode, takeover);
+    this.#moves.came(id, asked && state.name === "paired");
     if (state.name === "paired") {
       const { match } = state;
       const here = { session: id, node: this.#parts.id };
@@ -402,15 +403,10 @@ export class Sessions {
   }
 
   #deliver(to: string, from: Partner, note: Note): void {
+    if (note.type === "signal") return this.#moves.arrived(to, note);
+    if (note.type === "last") return this.#moves.heardOut(to, note.pair);
     const seat = this.hub.get(to);
-    if (note.type === "signal") this.#moves.arrived(to, note);
-    else if (note.type === "last") this.#moves.heardOut(to, note.pair);
-    else if (
-      seat &&
-      note.type === "matched" &&
-      seat.session.state.name === "waiting" &&
-      this.#events.isStale()
-    ) {
+    if (seat && note.type === "matched" && seat.session.state.name === "waiting" && this.#events.isStale()) {
       // From before this node was stopped, perhaps: the match is undone long since, or the store says that it stands.
       this.#tell(from, { session: to, node: this.#parts.id }, { type: "refused", pair: note.pair });
       this.dispatch(seat, { type: "forgotten" });
