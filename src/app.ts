@@ -29,7 +29,6 @@ import { readWish } from "./matching/wish.ts";
 import { redisReports } from "./moderation/reports.ts";
 import { newNodeId } from "./node/node-id.ts";
 import { Node } from "./node/node.ts";
-import { connectionsIn, mostOpenFiles, RAISE_OPEN_FILES, visitorsIn } from "./open-files.ts";
 import { withoutPassword } from "./redis/address.ts";
 import { connectRedis } from "./redis/client.ts";
 import type { RedisConnection } from "./redis/client.ts";
@@ -39,7 +38,7 @@ import { relayIce } from "./relay/ice-servers.ts";
 import { otherRelays } from "./relay/other-relays.ts";
 import { type RegularTest, testRegularly } from "./relay/regular-test.ts";
 import { useRelay } from "./relay/use.ts";
-import { seldom } from "./seldom.ts";
+import { roomFor } from "./room.ts";
 import { shown, type Shown } from "./tls/certificate.ts";
 import type { CertificateStore } from "./tls/certificate-store.ts";
 import { dataDirStore } from "./tls/data-dir-store.ts";
@@ -79,8 +78,6 @@ export interface Worker {
 }
 
 const REDIS_TIMEOUT_MS = 10_000;
-/** How often the log says that there is no room. */
-const SAY_FULL_MS = 3_600_000;
 /** Somebody of another machine who has died is waited for until the lease runs out; nobody is for ever. */
 const WORKER_READY_MS = 10_000;
 
@@ -151,11 +148,7 @@ export async function run(
     if (share?.before !== undefined) await matcher.retire(share.before);
     if (kind === "serve") await retireEarlierRun(matcher, redisRegistry(redis, PREFIX), share);
     const metrics = createMetrics(() => node.numbers());
-    const openFiles = mostOpenFiles();
-    const rules = nodeRules(config, visitorsIn(openFiles));
-    const saySeldom = (text: string) =>
-      seldom(realClock, SAY_FULL_MS, () => log.warn({ sessions: rules.maxSessions, openFiles }, text));
-    const noRoom = saySeldom(`no room for more connections: ${RAISE_OPEN_FILES}`);
+    const room = roomFor(config.session.max, { clock: realClock, log });
     const link =
       kind === "join" || share
         ? await openLink(id, config, share?.link, redis, {
@@ -196,13 +189,9 @@ export async function run(
       random: randomBytes,
       wallClock: Date.now,
       readWish,
-      rules,
+      rules: nodeRules(config, room.visitors),
       settings: { name: config.page.name },
-      onFull: saySeldom(
-        rules.maxSessions < config.session.max
-          ? `no room for more visitors, new ones are turned away: ${RAISE_OPEN_FILES}`
-          : "as many visitors as session.max admits, new ones are turned away",
-      ),
+      onFull: room.noVisitor,
     });
     undo.push(() => node.drain(0));
     await node.start();
@@ -245,10 +234,10 @@ export async function run(
         reusePort: share !== undefined,
         room: {
           // What the relay is handed takes another one each, to there.
-          most: () => connectionsIn(openFiles) - (used?.streams ?? 0),
+          most: () => room.connections - (used?.streams ?? 0),
           full() {
             metrics.dropped("full");
-            noRoom();
+            room.noConnection();
           },
         },
         upgrade: websocketUpgrade(

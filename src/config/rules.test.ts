@@ -40,7 +40,7 @@ test("S2, T6, T7: a node that nobody configured keeps to the contract", () => {
 
 test("a node holds no more sessions than there is room for", () => {
   const { config } = loadConfig({ flags: {} });
-  expect([nodeRules(config, 800).maxSessions, nodeRules(config, 90_000).maxSessions]).toEqual([800, 20_000]);
+  expect([nodeRules(config).maxSessions, nodeRules(config, 800).maxSessions]).toEqual([20_000, 800]);
 });
 
 test("S2, M4, M6: matching that nobody configured keeps to the contract", () => {

@@ -9,11 +9,11 @@ import type { Config } from "./options.ts";
 /** Several times within a lease, so that one renewal may fail. */
 const RENEW_MS = 1_000;
 
-/** @param room how many visitors the limit of open files is enough for */
-export function nodeRules({ session, limits }: Config, room = Number.POSITIVE_INFINITY): NodeRules {
+/** @param maxSessions where there is room for fewer than the operator admits */
+export function nodeRules({ session, limits }: Config, maxSessions = session.max): NodeRules {
   return {
     grace: session.grace,
-    maxSessions: Math.min(session.max, room),
+    maxSessions,
     heartbeat: HEARTBEAT_MS,
     status: STATUS_MS,
     renew: RENEW_MS,
