@@ -52,6 +52,16 @@ export function* contradictions(config: Config, isGiven: (key: Key) => boolean):
   if (turn.secret !== "" && turn.urls.length === 0) {
     yield { key: "turn.secret", problem: "is given, so turn.urls must name the servers that it is for" };
   }
+  for (const [key, host] of [
+    ["host", config.host],
+    ["turn.host", turn.host],
+  ] as const) {
+    // It means nothing without the interface behind it, and there it has no place in an address of the web.
+    if (/^fe[89ab].:/i.test(host)) {
+      const problem = `is ${host}, a link-local address, which no browser can open: give another, or "::" for every one`;
+      yield { key, problem };
+    }
+  }
   if (hasRelay(config)) yield* relayContradictions(turn, isGiven);
   const listeners = listenersOf(config);
   for (const [index, one] of listeners.entries()) {

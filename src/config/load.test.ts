@@ -385,6 +385,15 @@ describe("what is wrong", () => {
     ]);
   });
 
+  test.each(["fe80::1", "fe80::1%eth0", "FEBF::1"])(
+    "refuses to listen on the link-local address %s",
+    (address) => {
+      const words = `${address}, a link-local address, which no browser can open: give another, or "::" for every one`;
+      expect(problems({ flags: { host: [address] } })).toEqual([`--host: host is ${words}`]);
+      expect(problems({ flags: { "turn-host": [address] } })).toEqual([`--turn-host: turn.host is ${words}`]);
+    },
+  );
+
   test("stays readable when everything is", () => {
     const lines = problems(Array.from({ length: 500 }, (_, i) => `unknown_${i} = 1`).join("\n"));
     expect(lines).toHaveLength(21);

@@ -10,6 +10,7 @@ import { isChatRandom, judgePort, tryPort, type WantedPort, wantedPorts } from "
 const page = (port: number): WantedPort => ({
   option: "port",
   host: "127.0.0.1",
+  hostOption: "host",
   port,
   protocol: "tcp",
   what: "page",
@@ -100,6 +101,16 @@ test("a port that needs rights, and an address of another machine", async () => 
     text: "192.0.2.1 is no address of this machine (EADDRNOTAVAIL)",
     advice: expect.stringContaining("--host"),
   });
+  const relayed = (flags: Record<string, string[]>) =>
+    wantedPorts(loadConfig({ flags }).config, "serve").at(-1)!;
+  const refused = { is: "refused", code: "EADDRNOTAVAIL" } as const;
+  for (const [option, spelled] of [
+    ["host", "--host"],
+    ["turn-host", "--turn-host"],
+  ] as const) {
+    const { advice } = judgePort(relayed({ [option]: ["192.0.2.1"] }), refused, false);
+    expect(advice).toContain(`(${spelled},`);
+  }
 });
 
 test("any free port will do", () => {

@@ -10,6 +10,8 @@ import { type Finding, fine, spelled, wrong } from "./finding.ts";
 export interface WantedPort {
   readonly option: Key;
   readonly host: string;
+  /** Where `host` comes from. */
+  readonly hostOption: Key;
   readonly port: number;
   readonly protocol: "tcp" | "udp";
   readonly what: string;
@@ -18,12 +20,15 @@ export interface WantedPort {
 /** Those that a server of this configuration listens on; the first one is that of the page. */
 export function wantedPorts(config: Config, kind: "serve" | "join"): WantedPort[] {
   const { host, port, tls, acme, link, turn } = config;
-  const wanted: WantedPort[] = [{ option: "port", host, port, protocol: "tcp", what: "page" }];
+  const wanted: WantedPort[] = [
+    { option: "port", host, hostOption: "host", port, protocol: "tcp", what: "page" },
+  ];
   // Where it is the port of the page, that one answers.
   if (tls === "acme" && acme.challenge !== "tls-alpn-01" && acme.http_port !== port)
     wanted.push({
       option: "acme.http_port",
       host,
+      hostOption: "host",
       port: acme.http_port,
       protocol: "tcp",
       what: "checks of the domain",
@@ -32,6 +37,7 @@ export function wantedPorts(config: Config, kind: "serve" | "join"): WantedPort[
     wanted.push({
       option: "link.port",
       host: link.bind,
+      hostOption: "link.bind",
       port: link.port,
       protocol: "tcp",
       what: "other nodes",
@@ -41,6 +47,7 @@ export function wantedPorts(config: Config, kind: "serve" | "join"): WantedPort[
       wanted.push({
         option: "turn.port",
         host: listenHost(config),
+        hostOption: turn.host === "" ? "host" : "turn.host",
         port: turn.port,
         protocol,
         what: "relay",
@@ -143,7 +150,12 @@ export function judgePort(wanted: WantedPort, state: PortState, running: boolean
   }
 }
 
-function refused({ option, port }: WantedPort, check: string, code: string, host: string): Finding {
+function refused(
+  { option, hostOption, port }: WantedPort,
+  check: string,
+  code: string,
+  host: string,
+): Finding {
   if (code === "EACCES")
     return wrong(
       check,
@@ -151,6 +163,5 @@ function refused({ option, port }: WantedPort, check: string, code: string, host
       `choose one above 1023 with ${spelled(option)}, or give the right: AmbientCapabilities=CAP_NET_BIND_SERVICE in ` +
         "the unit of systemd",
     );
-  const bind: Key = option === "link.port" ? "link.bind" : option === "turn.port" ? "turn.host" : "host";
-  return wrong(check, `${host} is no address of this machine (${code})`, `change ${spelled(bind)}`);
+  return wrong(check, `${host} is no address of this machine (${code})`, `change ${spelled(hostOption)}`);
 }

@@ -177,16 +177,9 @@ function networkOf(address: string): string {
   return [...groups, ...rest].slice(0, 4).join(":");
 }
 
-/** @throws Failure when it is the name of no address. */
+/** Rejects when it is the name of no address. */
 export async function addressesOf(host: string): Promise<string[]> {
-  if (isIP(host)) return [host];
-  try {
-    return (await lookup(host, { all: true })).map(({ address }) => address);
-  } catch (cause) {
-    throw new Failure(`${host} is no address of this machine. Choose another with --turn-host.`, 1, {
-      cause,
-    });
-  }
+  return isIP(host) ? [host] : (await lookup(host, { all: true })).map(({ address }) => address);
 }
 
 /** By which addresses this machine leads elsewhere. Nothing is sent: a connected UDP socket only has its route chosen. */

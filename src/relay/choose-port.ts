@@ -12,11 +12,21 @@ const ATTEMPTS = 20;
 const FIRST_PORT = 10_000;
 const LAST_PORT = 32_767;
 
+/** By which flag the address was chosen that the relay listens on. */
+export type HostOption = "--host" | "--turn-host";
+
+export const notOurs = (host: string, option: HostOption, cause: unknown): Failure =>
+  new Failure(`${host} is no address of this machine. Choose another with ${option}.`, 1, { cause });
+
 /**
  * A port that is free for UDP and TCP on every address: `wanted`, or any where that is 0.
  * @throws Failure, one line for the operator. coturn itself would go on without it.
  */
-export async function choosePort(addresses: readonly string[], wanted: number): Promise<number> {
+export async function choosePort(
+  addresses: readonly string[],
+  wanted: number,
+  hostOption: HostOption,
+): Promise<number> {
   for (let attempt = 1; ; attempt += 1) {
     const port = wanted === 0 ? randomInt(FIRST_PORT, LAST_PORT + 1) : wanted;
     try {
@@ -27,7 +37,7 @@ export async function choosePort(addresses: readonly string[], wanted: number): 
       return port;
     } catch (error) {
       if (wanted === 0 && attempt < ATTEMPTS) continue;
-      throw explained(error as Unbound, port, error);
+      throw explained(error as Unbound, port, hostOption, error);
     }
   }
 }
@@ -40,8 +50,13 @@ export interface Unbound {
 }
 
 /** The port was free for us, but coturn does not get it. */
-export function relayCannotBind(unbound: Unbound, port: number, cause: unknown): Failure {
-  if (unbound.code !== "EACCES") return explained(unbound, port, cause);
+export function relayCannotBind(
+  unbound: Unbound,
+  port: number,
+  hostOption: HostOption,
+  cause: unknown,
+): Failure {
+  if (unbound.code !== "EACCES") return explained(unbound, port, hostOption, cause);
   return new Failure(
     `Port ${port} needs rights that the relay does not have: those of chatrandom's file (setcap) are not handed on to ` +
       "other programs. Choose one above 1023 with --turn-port.",
@@ -50,7 +65,12 @@ export function relayCannotBind(unbound: Unbound, port: number, cause: unknown):
   );
 }
 
-function explained({ code, address, message }: Unbound, port: number, cause: unknown): Failure {
+function explained(
+  { code, address, message }: Unbound,
+  port: number,
+  hostOption: HostOption,
+  cause: unknown,
+): Failure {
   switch (code) {
     case "EADDRINUSE":
       return new Failure(
@@ -66,12 +86,7 @@ function explained({ code, address, message }: Unbound, port: number, cause: unk
         { cause },
       );
     case "EADDRNOTAVAIL":
-      return new Failure(
-        `The relay cannot listen on ${address ?? "its address"}: it is no address of this machine. Choose ` +
-          "another with --turn-host.",
-        1,
-        { cause },
-      );
+      return notOurs(address ?? "what the relay listens on", hostOption, cause);
     default:
       return new Failure(`The relay cannot listen on port ${port}: ${message ?? code}`, 1, { cause });
   }

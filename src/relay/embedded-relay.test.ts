@@ -826,6 +826,20 @@ test("does not say that everybody reaches it by a private address", async () => 
   }
 });
 
+test.each([
+  ["HOST", "192.0.2.99", "--host"],
+  ["TURN_HOST", "192.0.2.99", "--turn-host"],
+  ["HOST", "nobody.invalid", "--host"],
+  ["TURN_HOST", "nobody.invalid", "--turn-host"],
+])(
+  "an address in %s that is none of this machine, %s, is told with the option %s",
+  async (key, address, option) => {
+    await expect(openTestRelay({ [`CHATRANDOM_${key}`]: address })).rejects.toThrow(
+      `${address} is no address of this machine. Choose another with ${option}.`,
+    );
+  },
+);
+
 describe("does not wait for a port", () => {
   test("that somebody has taken for TCP meanwhile, and says so", async () => {
     const relay = await openTestRelay();

@@ -26,7 +26,7 @@ import {
   thisMachine,
 } from "./addresses.ts";
 import { countAllocations } from "./allocations.ts";
-import { choosePort, relayCannotBind, type Unbound } from "./choose-port.ts";
+import { choosePort, notOurs, relayCannotBind, type Unbound } from "./choose-port.ts";
 import { coturnConfig } from "./coturn-config.ts";
 import { addRefusals, noRefusals, type RelayCounts } from "./counts.ts";
 import { relaySecretOf } from "./credentials.ts";
@@ -110,12 +110,16 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
   const { config, secret, log, clock = realClock, program = coturn } = options;
   const { machine = thisMachine, find = findPublicAddress } = options;
   const { turn, data_dir } = config;
-  const hosts = await addressesOf(listenHost(config));
+  const hostOption = turn.host === "" ? "--host" : "--turn-host";
+  const host = listenHost(config);
+  const hosts = await addressesOf(host).catch((cause: unknown) => {
+    throw notOurs(host, hostOption, cause);
+  });
   let seen = await machine();
   let found: Nat | undefined;
   let addresses = relayAddresses(config, hosts, seen);
   const asks = turn.public_address === "" ? turn.public_address_from : [];
-  const port = await choosePort(addresses.listen, turn.port);
+  const port = await choosePort(addresses.listen, turn.port, hostOption);
   const at = addresses.offered;
   if (turn.public_address !== "" && isPrivate(turn.public_address)) {
     log.info({ at, port }, "the relay can be reached in the private network that turn.public_address is of");
@@ -134,7 +138,7 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
       "only this machine reaches the relay. For others: turn.host, or domain when a proxy is in front",
     );
   }
-  const proxyPort = await choosePort(["127.0.0.1"], 0);
+  const proxyPort = await choosePort(["127.0.0.1"], 0, hostOption);
   const directories = privateDirectories(data_dir);
   const name = `relay-${process.pid}-${randomBytes(4).toString("hex")}`;
   let files: string[] = [];
@@ -178,7 +182,7 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
       clock,
     }).catch((error: unknown) => {
       removeFiles();
-      throw unbound === undefined ? error : relayCannotBind(unbound, port, error);
+      throw unbound === undefined ? error : relayCannotBind(unbound, port, hostOption, error);
     });
   };
 
