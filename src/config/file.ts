@@ -46,7 +46,10 @@ export function* entriesOf(file: ConfigFile): Generator<Given & { place: string 
     root = parse(file.text);
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
-    const reason = error.message.replace("Invalid TOML document: ", "").split("\n", 1)[0]!;
+    const said = error.message.replace("Invalid TOML document: ", "").split("\n", 1)[0]!;
+    const reason = said.startsWith("trying to redefine")
+      ? `${keyAt(file.text, error)} is there already`
+      : said;
     // The usual slip: host = localhost, drain_timeout = 5s.
     const hint = /^(invalid value|illegal character in numeric)/.test(reason)
       ? ". All but numbers, true, false and lists needs quotes"
@@ -87,6 +90,12 @@ export function* entriesOf(file: ConfigFile): Generator<Given & { place: string 
   }
 
   yield* walk(root, []);
+}
+
+/** The key that stands at a place, as it is spelled there. */
+function keyAt(text: string, { line, column }: TomlError): string {
+  const rest = text.split("\n")[line - 1]!.slice(column - 1);
+  return /^("[^"]*"|'[^']*'|[^\s=\]"'])+/.exec(rest)?.[0].slice(0, 80) ?? "this";
 }
 
 const isKey = (key: string): key is Key => Object.hasOwn(options, key);

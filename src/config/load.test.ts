@@ -233,8 +233,21 @@ describe("what is wrong", () => {
     ],
     [
       "[session]\nlog_level = 1",
-      "config.toml:2: unknown key session.log_level. Did you mean log_level? It belongs in no section, so above the first",
+      "config.toml:2: unknown key session.log_level. Did you mean log_level? It belongs above the first [section] of the file",
     ],
+    [
+      '[embedded]\nmax_memory = "64mb"\nport = 9000',
+      "config.toml:3: unknown key embedded.port. Did you mean port? It belongs above the first [section] of the file",
+    ],
+    [
+      '[session]\nhost = "::1"',
+      "config.toml:2: unknown key session.host. Did you mean host? It belongs above the first [section] of the file",
+    ],
+    [
+      "[limits]\nport = 1",
+      "config.toml:2: unknown key limits.port. Did you mean port? It belongs above the first [section] of the file",
+    ],
+    ["[trun]\nport = 1", "config.toml:2: unknown key trun.port. Did you mean turn.port?"],
     ["\n[entirely.different]\nx = 1", "config.toml:3: unknown key entirely.different.x"],
     ["[nothing]", "config.toml:1: unknown key nothing"],
     ["session = 5", "config.toml:1: session is 5, but must be a table: [session]"],
@@ -243,7 +256,7 @@ describe("what is wrong", () => {
     ['"a\\u0007b" = 1', 'config.toml:1: unknown key "a\\u0007b"'],
     [
       "__proto__.log_level = 1",
-      "config.toml:1: unknown key __proto__.log_level. Did you mean log_level? It belongs in no section, so above the first",
+      "config.toml:1: unknown key __proto__.log_level. Did you mean log_level? It belongs above the first [section] of the file",
     ],
     ["port = 1979-05-27", "config.toml:1: port is 1979-05-27, but must be a whole number from 0 to 65535"],
     ["session.max = nan", "config.toml:1: session.max is NaN, but must be a whole number from 1 to 1000000"],
@@ -255,6 +268,15 @@ describe("what is wrong", () => {
   test("a syntax error has its line and column", () => {
     expect(problems("port = 1\nhost = \n")[0]).toMatch(/^config\.toml:2:\d+: not valid TOML: /);
     expect(problems("port = 1\nport = 2\n")[0]).toMatch(/^config\.toml:2:\d+: not valid TOML: /);
+  });
+
+  test.each([
+    ["port = 1\nport = 2", "config.toml:2:1: not valid TOML: port is there already"],
+    ["[http]\n[http]", "config.toml:2:2: not valid TOML: http is there already"],
+    ["turn.port = 1\n[turn]\nhost = 'a'", "config.toml:2:2: not valid TOML: turn is there already"],
+    ['x = { "a b" = 1, "a b" = 2 }', 'config.toml:1:18: not valid TOML: "a b" is there already'],
+  ])("what is there twice is named: %j", (toml, problem) => {
+    expect(problems(toml)).toEqual([problem]);
   });
 
   test.each(["host = localhost", "host = 127.0.0.1", "drain_timeout = 5s", "tls = off"])(

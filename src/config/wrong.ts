@@ -35,12 +35,21 @@ const plain = (name: string): string => (/^[\w.-]{1,80}$/.test(name) ? name : sh
 
 /** Like `unknown`, for keys of the file, where the usual slip is a right name below a wrong `[section]`. */
 export function unknownKey(name: string): string {
-  const last = (key: string) => key.slice(key.lastIndexOf(".") + 1);
-  const [meant, ...others] = keys.filter((key) => last(key) === last(name));
-  if (meant === undefined || others.length > 0) return unknown("key", name, keys);
-  const section = meant.slice(0, -last(meant).length - 1);
-  const place = section === "" ? "no section, so above the first" : `the section [${section}]`;
-  return `unknown key ${plain(name)}. Did you mean ${meant}? It belongs in ${place}`;
+  const [section, last] = split(name);
+  // Added at the end of the file, most likely.
+  const misplaced = keys.find((key) => key === last && keys.some((other) => other.startsWith(`${section}.`)));
+  const alike = keys.filter((key) => split(key)[1] === last);
+  const meant = misplaced ?? (alike.length === 1 ? alike[0]! : undefined);
+  if (meant === undefined) return unknown("key", name, keys);
+  const [right] = split(meant);
+  const place = right === "" ? "above the first [section] of the file" : `in the section [${right}]`;
+  return `unknown key ${plain(name)}. Did you mean ${meant}? It belongs ${place}`;
+}
+
+/** Into the section, which may be "", and the rest. */
+function split(key: string): [section: string, last: string] {
+  const at = key.lastIndexOf(".");
+  return [key.slice(0, Math.max(at, 0)), key.slice(at + 1)];
 }
 
 const MOST_SHOWN = 20;
