@@ -1,5 +1,6 @@
 /** `chatrandom serve`: one node with an embedded Redis. Also what `join` shares with it. */
 import { availableParallelism, networkInterfaces } from "node:os";
+import { isatty } from "node:tty";
 import type { CommandModule } from "yargs";
 import type { Running } from "../app.ts";
 import { type Loaded, loadConfig, type Sources } from "../config/load.ts";
@@ -59,7 +60,7 @@ export const serving =
         const columns = process.stdout.columns || 80;
         out(greeting({ config, ways, certificate, relay, redis, file, colors, columns }));
       },
-      hangUp: () => compareAgain(loaded, sources, log),
+      hangUp: [0, 1, 2].some((fd) => isatty(fd)) ? undefined : () => compareAgain(loaded, sources, log),
       stopTimeout: config.drain_timeout + STOP_MARGIN_MS,
       log,
       process,

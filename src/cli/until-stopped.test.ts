@@ -8,7 +8,7 @@ beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout"] }));
 afterEach(() => void vi.useRealTimers());
 
 /** A process and a server of which a test decides everything. */
-async function play() {
+async function play(more: Partial<Life<Stoppable>> = {}) {
   const started = Promise.withResolvers<Stoppable>();
   const stopped = Promise.withResolvers<void>();
   const failed = Promise.withResolvers<Error>();
@@ -33,6 +33,7 @@ async function play() {
     log,
     process,
     exit,
+    ...more,
   };
   const result = untilStopped(life);
   const start = async () => {
@@ -160,4 +161,14 @@ test("a start that fails is the caller's to tell, and no listener is left", asyn
   started.reject(new Failure("port 8080 is in use"));
   await expect(result).rejects.toThrow("port 8080 is in use");
   expect(process.eventNames()).toEqual([]);
+});
+
+test("SIGHUP ends with 0 where the terminal is gone, however often it is told", async () => {
+  const { start, process, stop, stopped, result, exit } = await play({ hangUp: undefined });
+  await start();
+  for (let times = 0; times < 3; times++) process.emit("SIGHUP", "SIGHUP");
+  expect(stop).not.toHaveBeenCalledTimes(2);
+  stopped.resolve();
+  expect(await result).toBe(0);
+  expect(exit).not.toHaveBeenCalled();
 });

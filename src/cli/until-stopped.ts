@@ -14,8 +14,8 @@ export interface Life<R extends Stoppable> {
   start(stopping: AbortSignal): Promise<R>;
   /** Called once, when visitors can come. */
   ready(running: R): void;
-  /** SIGHUP. */
-  hangUp(): void;
+  /** SIGHUP. Undefined where it tells that the terminal is gone, and everything ends. */
+  hangUp: (() => void) | undefined;
   /** How long `stop` may take before the process ends without it, in milliseconds. */
   stopTimeout: number;
   log: Logger;
@@ -62,8 +62,8 @@ export async function untilStopped<R extends Stoppable>(life: Life<R>): Promise<
   const listeners: Record<string, (...args: never[]) => void> = {
     SIGINT: onSignal,
     SIGTERM: onSignal,
-    // Without a listener it would end the process.
-    SIGHUP: () => life.hangUp(),
+    // The shell and the system tell it both. Without a listener it would end the process.
+    SIGHUP: life.hangUp ?? ((signal: string) => ending || onSignal(signal)),
     uncaughtException: onBroken,
     unhandledRejection: onBroken,
   };

@@ -20,7 +20,7 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
 
 const EXECUTABLE = fileURLToPath(new URL("../../dist/chatrandom", import.meta.url));
 const NOBODY = 65534;
@@ -280,6 +280,25 @@ test("it serves while its log cannot be written, and writes it again when there 
   await vi.waitUntil(() => readFileSync(`${disk}/log`, "utf8").includes("SIGHUP: the configuration"), 5000);
   child.kill("SIGTERM");
   expect(await once(child, "exit")).toEqual([0, null]);
+});
+
+test("it ends when its terminal is closed, with everything it started", async () => {
+  const dataDir = join(root, "data");
+  const line = [EXECUTABLE, ...options(dataDir)].map((word) => `'${word}'`).join(" ");
+  const terminal = spawn("script", ["-qec", `exec ${line}`, "/dev/null"], {
+    env: process.env,
+    stdio: "pipe",
+  });
+  started.push(terminal);
+  for await (const said of createInterface({ input: terminal.stdout })) if (said.includes("Ctrl-C")) break;
+  const pid = Number(readFileSync(`/proc/${terminal.pid}/task/${terminal.pid}/children`, "utf8"));
+  onTestFinished(() => {
+    if (!isGone(pid)) process.kill(pid, "SIGKILL");
+  });
+  expect(programsOf(dataDir)).toHaveLength(2);
+  terminal.kill("SIGKILL");
+  await vi.waitUntil(() => isGone(pid), { timeout: 10_000, interval: 10 });
+  expect(programsOf(dataDir)).toEqual([]);
 });
 
 test("a second one on the same data directory is refused by name; a SIGKILL leaves no process behind", async () => {
