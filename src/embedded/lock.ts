@@ -1,7 +1,9 @@
 import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { linkSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { Failure } from "../failure.ts";
 
 /** One line for the operator, whatever it is that cannot be written there. */
@@ -30,6 +32,19 @@ function ownWord(directory: string): string {
   }
 }
 
+const ANSWER_MS = 500;
+
+/** The process that holds a lock, by its own word; "" where it gives none. */
+async function holderOf(name: string): Promise<string> {
+  const socket = connect(name);
+  socket.setTimeout(ANSWER_MS, () => socket.destroy());
+  try {
+    return /^\d{1,10}$/.exec(await text(socket))?.[0] ?? "";
+  } catch {
+    return "";
+  }
+}
+
 /**
  * Takes the data directory for this process: the lock is an abstract unix socket, which the kernel gives back however
  * the process ends. Its name is made of the directory's path and of a random word kept in it: nobody who cannot read
@@ -40,19 +55,22 @@ function ownWord(directory: string): string {
  */
 export async function lockDirectory(directory: string): Promise<() => Promise<void>> {
   const hash = createHash("sha256").update(realpathSync(directory)).update("\0").update(ownWord(directory));
-  const server = createServer((socket) => socket.destroy());
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) =>
-      reject(
-        error.code === "EADDRINUSE"
-          ? new Failure(
-              `another chatrandom is running on the data directory ${directory}: stop it, or choose another with --data-dir`,
-            )
-          : error,
-      ),
-    );
-    server.listen(`\0chatrandom-${hash.digest("hex")}`, resolve);
+  const name = `\0chatrandom-${hash.digest("hex")}`;
+  // Who finds it taken is told by whom.
+  const server = createServer((socket) => {
+    socket.on("error", () => {}).end(String(process.pid), () => socket.destroy());
   });
+  try {
+    server.listen(name);
+    await once(server, "listening");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    const pid = await holderOf(name);
+    throw new Failure(
+      `another chatrandom${pid && ` (process ${pid})`} is running on the data directory ${directory}: ` +
+        "stop it, or choose another with --data-dir",
+    );
+  }
   server.unref();
   return () => new Promise<void>((resolve) => server.close(() => resolve()));
 }

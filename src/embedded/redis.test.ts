@@ -138,9 +138,9 @@ test("a second one on the same data directory is refused by name, however the di
   await start();
   symlinkSync(join(root, "data"), join(root, "other name"));
   await expect(start(join(root, "data"))).rejects.toThrow(
-    `another chatrandom is running on the data directory ${join(root, "data")}: stop it, or choose another`,
+    `another chatrandom (process ${process.pid}) is running on the data directory ${join(root, "data")}: stop it, or choose another`,
   );
-  await expect(start(join(root, "other name"))).rejects.toThrow("another chatrandom is running");
+  await expect(start(join(root, "other name"))).rejects.toThrow("another chatrandom (process ");
 });
 
 test("a server left over from an earlier run is ended, a hanging one too, and its data is kept", async () => {
