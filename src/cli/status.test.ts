@@ -89,7 +89,7 @@ go                     2
 \\u009b31m\\u202e        1
 art                    1
 
-Where the lease ran out the node is gone: it is listed until its visitors are back elsewhere, or their grace is over.
+Where the lease ran out the node is dead or hangs: it is listed until its visitors are back elsewhere, or their grace is over.
 
 2 nodes, 12 online, 3 waiting
 `);

@@ -24,7 +24,7 @@ export const status = ({ env, out, err, completing }: Caller): CommandModule => 
 });
 
 const OF_THE_DEAD =
-  "Where the lease ran out the node is gone: it is listed until its visitors are back elsewhere, or their grace is over.\n";
+  "Where the lease ran out the node is dead or hangs: it is listed until its visitors are back elsewhere, or their grace is over.\n";
 
 /** For people; what strangers wrote does nothing to their terminal. */
 export function shownStatus({ nodes, pool, total }: Status): string {

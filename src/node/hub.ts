@@ -67,17 +67,6 @@ export class Hub {
     for (const timer of Object.keys(seat.timers) as TimerName[]) this.cancel(seat, timer);
   }
 
-  #count(seat: Seat): void {
-    const { state, connected } = seat.session;
-    if (state.name === "waiting" && connected) this.#waiting.add(seat);
-    if (state.name === "paired") this.#paired += 1;
-  }
-
-  #discount(seat: Seat): void {
-    this.#waiting.delete(seat);
-    if (seat.session.state.name === "paired") this.#paired -= 1;
-  }
-
   /** Runs `what` after `ms`; a session has one timer of each name. */
   schedule(seat: Seat, timer: TimerName, ms: number, what: () => void): void {
     seat.timers[timer]?.();
@@ -90,5 +79,16 @@ export class Hub {
   cancel(seat: Seat, timer: TimerName): void {
     seat.timers[timer]?.();
     delete seat.timers[timer];
+  }
+
+  #count(seat: Seat): void {
+    const { state, connected } = seat.session;
+    if (state.name === "waiting" && connected) this.#waiting.add(seat);
+    if (state.name === "paired") this.#paired += 1;
+  }
+
+  #discount(seat: Seat): void {
+    this.#waiting.delete(seat);
+    if (seat.session.state.name === "paired") this.#paired -= 1;
   }
 }
