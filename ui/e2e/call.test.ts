@@ -69,7 +69,7 @@ test("M3: who looks in two tabs is told that they never meet, and counts once; s
   visitors.push(tab);
   await red.start();
   await tab.start();
-  const told = ({ page }: Visitor) => page.getByText(/Tabs and windows of one browser never meet/).first();
+  const told = ({ page }: Visitor) => page.getByText("Your other tab never meets this one.").first();
   await Promise.all([told(red).waitFor(), told(tab).waitFor()]);
 
   const green = await visit({ color: "green" });

@@ -61,8 +61,7 @@ export const words = {
     lookingAgain: "Looking for somebody else…",
     searchHalts: "Your search waits",
     alone: "Nobody else is here yet. Keep this page open: the moment somebody comes, you meet.",
-    otherTab:
-      "You are here in another tab, too. Tabs and windows of one browser never meet each other: to try it alone, open a private window.",
+    otherTab: "Your other tab never meets this one. To try it alone, open a private window.",
     /** `others` look as well; none of them may fit, or be met again so soon. */
     lookingToo: (others: number) =>
       others < 1

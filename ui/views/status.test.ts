@@ -52,6 +52,7 @@ test("when only one other looks, who has met somebody reads that it may be the s
   for (const change of [{ mayMeetAgain: false }, { othersLooking: 0 }, { othersLooking: 2 }])
     expect(tell({ ...two, ...change }).lines).toEqual([]);
   expect(tell({ ...two, online: 1 }).lines).toEqual([words.stage.alone]);
+  expect(tell({ ...two, otherTab: true }).lines).toEqual([words.stage.otherTab]);
 });
 
 test("who waits while the server is away is told so, and nothing of a search that nobody makes", () => {

@@ -49,7 +49,7 @@ export function tell(s: Situation): Telling {
       const lines = alone ? [] : relaxedWords(s.relaxed);
       if (s.otherTab) lines.unshift(words.stage.otherTab);
       else if (alone) lines.push(words.stage.alone);
-      if (!alone && s.mayMeetAgain && s.othersLooking === 1 && !s.relaxed.includes("recent"))
+      else if (s.mayMeetAgain && s.othersLooking === 1 && !s.relaxed.includes("recent"))
         lines.push(words.stage.mayMeetAgain);
       if (s.ended) lines.unshift(words.ended[s.ended]);
       return { title: s.ended ? words.stage.lookingAgain : words.stage.looking, lines };
