@@ -9,7 +9,7 @@ export interface RelayCounts extends Readonly<Refusals> {
 export interface Refusals {
   /** How many new clients of the relay's own port were turned away. */
   turnedAway: number;
-  /** What it has refused to those it let in. */
+  /** What else it has refused, also to who is no client yet. */
   refused: Record<RefusalCause, number>;
 }
 
