@@ -1,6 +1,7 @@
 import type { Clock } from "./clock.ts";
 import type { Logger } from "./log.ts";
 import { connectionsIn, mostOpenFiles, RAISE_OPEN_FILES, visitorsIn } from "./open-files.ts";
+import { seldom } from "./seldom.ts";
 
 /** What a node has room for, and the word in the log that it is full, which is said once an hour at most. */
 export interface Room {
@@ -22,22 +23,16 @@ export function roomFor(
   }: { clock: Clock; log: Pick<Logger, "warn">; openFiles?: number },
 ): Room {
   const visitors = Math.min(most, visitorsIn(openFiles));
-  const seldom = (text: string): (() => void) => {
-    let last = Number.NEGATIVE_INFINITY;
-    return () => {
-      if (clock.now() - last < SAY_AGAIN_MS) return;
-      last = clock.now();
-      log.warn({ sessions: visitors, openFiles }, text);
-    };
-  };
+  const say = (text: string): (() => void) =>
+    seldom(clock, SAY_AGAIN_MS, () => log.warn({ sessions: visitors, openFiles }, text));
   return {
     visitors,
     connections: connectionsIn(openFiles),
-    noVisitor: seldom(
+    noVisitor: say(
       visitors < most
         ? `no room for more visitors, new ones are turned away: ${RAISE_OPEN_FILES}`
         : "as many visitors as session.max admits, new ones are turned away",
     ),
-    noConnection: seldom(`no room for more connections: ${RAISE_OPEN_FILES}`),
+    noConnection: say(`no room for more connections: ${RAISE_OPEN_FILES}`),
   };
 }

@@ -1,7 +1,7 @@
 /** The relay of one appliance: coturn, started, watched, restarted and stopped like the embedded Redis. */
 import { randomBytes } from "node:crypto";
 import { readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { connect, isIPv4 } from "node:net";
+import { isIPv4 } from "node:net";
 import { dirname, join } from "node:path";
 import { getSystemErrorName } from "node:util";
 import { realClock, type Clock } from "../clock.ts";
@@ -14,6 +14,7 @@ import {
   type ProgramState,
   type RunningProgram,
 } from "../embedded/program.ts";
+import { seldom } from "../seldom.ts";
 import {
   addressesOf,
   isLost,
@@ -26,11 +27,11 @@ import {
   thisMachine,
 } from "./addresses.ts";
 import { countAllocations } from "./allocations.ts";
+import { answersStun } from "./answers-stun.ts";
 import { choosePort, notOurs, relayCannotBind, type Unbound } from "./choose-port.ts";
 import { coturnConfig } from "./coturn-config.ts";
 import { addRefusals, noRefusals, type RelayCounts } from "./counts.ts";
 import { relaySecretOf } from "./credentials.ts";
-import { localHeader } from "./forward.ts";
 import type { OwnRelay } from "./ice-servers.ts";
 import { findPublicAddress, type Sought } from "./public-address.ts";
 import { isPrivate, isPublic } from "./ranges.ts";
@@ -82,7 +83,6 @@ export const coturn: EmbeddedProgram = {
 const LOOK_AGAIN_MS = 10_000;
 /** A network that has just come may not lead out yet. */
 const SETTLE_MS = 5_000;
-const ANSWER_MS = 1_000;
 /** To count allocations takes a look at every socket of the system, and strangers may ask for it any number of times. */
 const COUNT_EVERY_MS = 1_000;
 
@@ -186,17 +186,10 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
     });
   };
 
-  let counted = Number.NEGATIVE_INFINITY;
-  let count = Promise.resolve(0);
-  const allocations = (): Promise<number> => {
-    const pid = running?.pid();
-    if (pid === undefined) return Promise.resolve(0);
-    if (clock.now() - counted >= COUNT_EVERY_MS) {
-      counted = clock.now();
-      count = countAllocations(pid, addresses.relay, turn.min_port, turn.max_port);
-    }
-    return count;
-  };
+  const count = seldom(clock, COUNT_EVERY_MS, () =>
+    countAllocations(running!.pid()!, addresses.relay, turn.min_port, turn.max_port),
+  );
+  const allocations = async (): Promise<number> => (running?.pid() === undefined ? 0 : count());
 
   const sought = (): Sought | undefined => {
     const { reach, nat, relay, own } = addresses;
@@ -314,21 +307,3 @@ const withoutAddresses = (line: string): string =>
     /\b\d{1,3}(\.\d{1,3}){3}\b|(?<![\w:])[0-9a-f]{0,4}(:[0-9a-f]{0,4}){2,7}(?![\w:])/gi,
     "[address]",
   );
-
-/** A Binding request of STUN, and whether it is answered. Over TCP, because a server that is not there yet refuses it. */
-export function answersStun(proxyPort: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const request = Buffer.concat([Buffer.from("000100002112a442", "hex"), randomBytes(12)]);
-    const socket = connect({ port: proxyPort, host: "127.0.0.1" }, () => {
-      socket.write(Buffer.concat([localHeader(), request]));
-    });
-    const done = (answer: boolean): void => {
-      socket.destroy();
-      resolve(answer);
-    };
-    socket.once("data", (data: Buffer) => done(data.length > 1 && data.readUInt16BE(0) === 0x0101));
-    socket.once("error", () => done(false));
-    socket.once("close", () => done(false));
-    socket.setTimeout(ANSWER_MS, () => done(false));
-  });
-}

@@ -2,8 +2,10 @@
 import type { Socket } from "node:net";
 import type { Clock } from "../clock.ts";
 import type { Config } from "../config/options.ts";
+import { seldom } from "../seldom.ts";
+import { answersStun } from "./answers-stun.ts";
 import type { RelayCounts } from "./counts.ts";
-import { answersStun, type SharedRelay } from "./embedded-relay.ts";
+import type { SharedRelay } from "./embedded-relay.ts";
 import { forwardTo, type NotForwarded } from "./forward.ts";
 import { streamRate } from "./stream-rate.ts";
 
@@ -56,16 +58,8 @@ export function useRelay(
     forwarded: () => metrics.forwarded(),
     refused: (why) => metrics.notForwarded(why),
   });
-  let asked = Number.NEGATIVE_INFINITY;
-  let answer: Promise<boolean> = Promise.resolve(false);
   // It is asked and not its process: workers have no other way, and one that hangs is not up.
-  const isUp = (): Promise<boolean> => {
-    if (clock.now() - asked >= ASK_EVERY_MS) {
-      asked = clock.now();
-      answer = answersStun(proxyPort);
-    }
-    return answer;
-  };
+  const isUp = seldom(clock, ASK_EVERY_MS, () => answersStun(proxyPort));
   metrics.watchRelay({
     isUp,
     counts,
