@@ -120,7 +120,7 @@ test.each(["Start", "Text only"])(
       await visit({ color: "green" }),
     ];
     for (const visitor of [red, green]) await visitor.button(mode).click();
-    await isRead(red, "You are talking with somebody new.");
+    await isRead(red, "You are talking with somebody.");
     await green.say("hello");
     await red.hears("hello");
     await green.loseConnections();
@@ -173,7 +173,7 @@ test("all of a call is done by the keyboard alone, and what happens is read alou
   await isRead(red, "Looking for somebody…");
   expect(await red.page.title()).toBe("ChatRandom");
   await green.start();
-  await isRead(red, "You are talking with somebody new.");
+  await isRead(red, "You are talking with somebody.");
   expect(await red.page.title()).toBe("Somebody is here · ChatRandom");
   await Promise.all([red.meets(green), green.meets(red)]);
 
@@ -225,7 +225,7 @@ test.each([
   await isRead(red, "Looking for somebody…");
   expect(await cut()).toEqual([]);
   await green.start();
-  await isRead(red, "You are talking with somebody new.");
+  await isRead(red, "You are talking with somebody.");
   expect(await cut()).toEqual([]);
   await red.button("Chat").click();
   expect(await cut()).toEqual([]);

@@ -72,7 +72,7 @@ export const words = {
     mayMeetAgain: "If nobody new comes soon, you may meet the last person again.",
     connecting: "Found somebody",
     connectingHint: "Connecting you two…",
-    talking: "You are talking with somebody new. Say hello!",
+    talking: "You are talking with somebody. Say hello!",
     common: (interests: string[]) => `You both like ${list.format(interests)}`,
     commonLanguage: (language: string) => `You both speak ${language}`,
     cameraOff: "Their camera is off",

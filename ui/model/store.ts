@@ -3,7 +3,7 @@
  * the session is in; the visitor decides what is wanted. Whenever a `welcome` comes the two are compared and the
  * difference is sent, so nothing needs to be remembered of messages that a broken socket swallowed.
  */
-import { computed, effect, signal } from "@preact/signals";
+import { computed, effect } from "@preact/signals";
 import { MAX_DETAILS_CHARACTERS, REPORT_AFTER_END_MS } from "../../src/protocol/limits.ts";
 import type { Block, EndReason, Matched, Mode, Report } from "../../src/protocol/messages.ts";
 import type { ReportReason, Role, ServerMessage, Waiting, Welcome } from "../../src/protocol/messages.ts";
@@ -13,6 +13,7 @@ import { CallRecord } from "./call-record.ts";
 import type { EndOfCall } from "./call-record.ts";
 import type { Beginning, CallState } from "./call-setup.ts";
 import { Chat } from "./chat.ts";
+import { Crowd } from "./crowd.ts";
 import { Ice } from "./ice.ts";
 import type { KeptCall, KeptSession } from "./kept.ts";
 import * as kept from "./kept.ts";
@@ -45,10 +46,7 @@ export function createStore(browser: Browser): Store {
   let resume = before?.resume;
   const device = kept.deviceToken(browser.siteStorage, browser.randomToken);
   // Pages that do not share the token may meet each other: they are no tabs of one visitor.
-  const tabs = new Tabs(browser.openChannel(`chatrandom.${device}`), browser.randomToken());
-  /** As the node counts: each tab. How many wait is null until it has said that this one does. */
-  const online = signal<number | null>(null);
-  const waiting = signal<number | null>(null);
+  const crowd = new Crowd(new Tabs(browser.openChannel(`chatrandom.${device}`), browser.randomToken()));
   const lang = kept.isLanguageTag(browser.language) ? browser.language : undefined;
   const ice = new Ice(() => preferences.value.hideAddress);
   let call: Call | null = null;
@@ -114,8 +112,8 @@ export function createStore(browser: Browser): Store {
       case "waiting":
       case "status":
         if (message.type === "waiting") onWaiting(message);
-        else if (waiting.value !== null) waiting.value = message.waiting;
-        return onOnline(message.online);
+        else if (crowd.isCounted) crowd.looking(message.waiting);
+        return crowd.here(message.online);
       case "matched":
         return onMatched(message);
       case "signal":
@@ -138,7 +136,7 @@ export function createStore(browser: Browser): Store {
 
   function onWelcome(welcome: Welcome): void {
     resume = welcome.resume;
-    onOnline(welcome.online);
+    crowd.here(welcome.online);
     if (welcome.settings.name) placeName.value = welcome.settings.name;
     const { state, pair } = welcome;
     ice.welcome(welcome);
@@ -165,16 +163,11 @@ export function createStore(browser: Browser): Store {
     }
   }
 
-  function onOnline(count: number): void {
-    online.value = count;
-    tabs.count();
-  }
-
   function onWaiting(message: Waiting): void {
     if (phase.value === "home" || phase.value === "starting") return;
     search.waits();
     relaxed.value = message.relaxed;
-    waiting.value = message.waiting;
+    crowd.looking(message.waiting);
     // The match was undone, the other side could not be reached; our ticket is back at its place.
     endCall("lost");
     trouble.value = calm;
@@ -229,7 +222,7 @@ export function createStore(browser: Browser): Store {
     phase.value = "waiting";
     trouble.value = calm;
     relaxed.value = [];
-    waiting.value = null;
+    crowd.asked();
     search.begin(mode.value, again);
   }
 
@@ -383,13 +376,13 @@ export function createStore(browser: Browser): Store {
   function doing(): Doing {
     if (server.value.state !== "open") return null;
     if (phase.value === "connecting" || phase.value === "talking") return "paired";
-    return phase.value === "waiting" && waiting.value !== null ? "waiting" : "idle";
+    return phase.value === "waiting" && crowd.isCounted ? "waiting" : "idle";
   }
 
   browser.onHint((hint) => signaling.hint(hint));
-  effect(() => tabs.tell(doing()));
+  effect(() => crowd.tell(doing()));
   browser.onLeave(() => {
-    tabs.tell(null);
+    crowd.tell(null);
     if (call && record?.connected)
       signaling.send(record.quality("stopped", call, signaling.open, media.state.value));
     if (!resume) return;
@@ -403,11 +396,9 @@ export function createStore(browser: Browser): Store {
 
   return {
     ...shown,
-    online: computed(() => online.value && Math.max(1, online.value - tabs.counted.value.online)),
-    othersLooking: computed(
-      () => waiting.value && Math.max(0, waiting.value - 1 - tabs.counted.value.waiting),
-    ),
-    otherTab: tabs.busy,
+    online: crowd.online,
+    othersLooking: crowd.othersLooking,
+    otherTab: crowd.otherTab,
     media: media.state,
     localStream: media.stream,
     microphoneOn: media.microphoneOn,
