@@ -125,6 +125,7 @@ export async function run(
         wasAway = true;
         if (!ending) log.warn({ reason }, "Redis is away; calls go on, searches wait for it");
       },
+      onWaiting: (reason) => log.warn({ reason }, "waiting for Redis"),
     });
     undo.push(() => redis.close());
     try {

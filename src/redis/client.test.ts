@@ -61,6 +61,15 @@ describe("a connection", () => {
     expect(onUp).toHaveBeenCalledOnce();
   });
 
+  test("says once what a check waits for, and nothing where it need not wait", async () => {
+    const onWaiting = vi.fn();
+    await connect((await redis()).url, { onWaiting }).check(5_000);
+    expect(onWaiting).not.toHaveBeenCalled();
+    const checked = connect("redis://127.0.0.1:1", { onWaiting }).check(2_000);
+    await expect(checked).rejects.toThrow("did not answer within 2000 ms");
+    expect(onWaiting).toHaveBeenCalledExactlyOnceWith("connect ECONNREFUSED 127.0.0.1:1");
+  });
+
   test("logs in, by a unix socket too, and selects the database", async () => {
     const directory = await mkdtemp(join(tmpdir(), "chatrandom-"));
     onTestFinished(() => rm(directory, { recursive: true }));

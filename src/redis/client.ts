@@ -32,7 +32,14 @@ export interface RedisEvents {
   onUp?(): void;
   /** Redis cannot be asked from now on. The reason is for people and holds no secret. */
   onDown?(reason: string): void;
+  /** A check has to wait for a while. The reason is as that of `onDown`; it comes as soon as there is one. */
+  onWaiting?(reason: string): void;
 }
+
+const NOT_YET: Reason = { text: "not connected yet", final: false };
+
+/** Somebody who watches a start should not wonder for longer. */
+const PATIENCE_MS = 1_000;
 
 /**
  * Connects to Redis, for ever: whatever happens to the server, the next one that listens there, that the Sentinels name
@@ -50,7 +57,7 @@ export function connectRedis(target: string, events: RedisEvents = {}, readsOnly
   const watching = new Set<() => void>();
   let closed = false;
   let up = false;
-  let reason: Reason = { text: "not connected yet", final: false };
+  let reason: Reason = NOT_YET;
   const changed = (): void => {
     for (const look of watching) look();
   };
@@ -103,8 +110,10 @@ export function connectRedis(target: string, events: RedisEvents = {}, readsOnly
     },
     async check(timeout, stopping) {
       await new Promise<void>((resolve, reject) => {
+        let saysWhy = false;
         const finish = (error?: Error): void => {
           clearTimeout(timer);
+          clearTimeout(patience);
           watching.delete(look);
           stopping?.removeEventListener("abort", look);
           if (error) reject(error);
@@ -114,7 +123,15 @@ export function connectRedis(target: string, events: RedisEvents = {}, readsOnly
           if (stopping?.aborted) finish(new Error("Redis is waited for no longer"));
           else if (up) finish();
           else if (reason.final) finish(new Error(`Redis cannot be used: ${reason.text}`));
+          else if (saysWhy && reason !== NOT_YET) {
+            saysWhy = false;
+            events.onWaiting?.(reason.text);
+          }
         };
+        const patience = setTimeout(() => {
+          saysWhy = true;
+          look();
+        }, PATIENCE_MS);
         const timer = setTimeout(
           () => finish(new Error(`Redis did not answer within ${timeout} ms: ${reason.text}`)),
           timeout,
