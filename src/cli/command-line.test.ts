@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -46,6 +46,8 @@ const bash = (script: string, env: Record<string, string> = {}): Promise<string>
 describe("wrong use exits 2 with one line and a hint", () => {
   test.each([
     [["srve"], 'unknown command "srve". Did you mean serve?', "See: chatrandom --help"],
+    [["help", "srve"], 'unknown command "srve". Did you mean serve?', "See: chatrandom --help"],
+    [["help", "nothing-like-it"], 'unknown command "nothing-like-it"', "See: chatrandom --help"],
     [["--foo"], "unknown option --foo", "See: chatrandom --help"],
     [["serve", "--prot", "1"], "unknown option --prot. Did you mean --port?", "See: chatrandom serve --help"],
     [["serve", "--no-port"], "unknown option --no-port", "See: chatrandom serve --help"],
@@ -151,6 +153,14 @@ describe("config", () => {
     const { stdout } = await chatrandom(["config", "show"]);
     rmSync(path);
     expect(stdout).toMatch(/^port = 7777 +# chatrandom\.toml:1$/m);
+  });
+
+  test("chatrandom.toml that is a link to nothing is not taken for none", async () => {
+    const path = join(directory, "chatrandom.toml");
+    symlinkSync(join(directory, "gone.toml"), path);
+    const { code, stderr } = await chatrandom(["config", "check"]);
+    rmSync(path);
+    expect([code, stderr]).toEqual([2, expect.stringContaining("is a link to what does not exist")]);
   });
 
   test("example is a file that check accepts", async () => {

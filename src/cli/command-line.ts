@@ -36,6 +36,8 @@ export async function runCommandLine(args: readonly string[], caller: Caller): P
     const [first, ...others] = args;
     // yargs knows the word only when it stands alone.
     const asked = first === "help" ? [...others, "--help"] : [...args];
+    const of = first === "help" ? others[0] : undefined;
+    if (of !== undefined && !of.startsWith("-") && !names.includes(of)) throw unknownCommand(of, names);
     await parser([...commands, ...hidden], names).parseAsync(asked, {}, (_error, _argv, output) => {
       if (output !== "") caller.out(`${output}\n`);
     });

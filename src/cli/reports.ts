@@ -24,7 +24,7 @@ export const reports = ({ env, out, err, completing }: Caller): CommandModule =>
       })
       .option("json", { type: "boolean", group: "Options:", description: "Print JSON, for programs" })
       .example("$0 reports", "Of chatrandom serve on this machine")
-      .example("$0 reports --redis redis://10.0.0.1 --most 1000 --json", "Of a cluster, for programs"),
+      .example("$0 reports --redis redis://10.0.0.1 --json", "Of a cluster, for programs"),
   handler: async (argv) => {
     const where = whereOf(givenFlags(argv, "reports", WHERE, ["most", "json"]), env);
     const most = Number(argv.most ?? MOST);

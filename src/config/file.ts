@@ -1,5 +1,5 @@
 /** The TOML file: finding it, reading it, and walking it down to options and to what is wrong. */
-import { readFileSync } from "node:fs";
+import { lstatSync, readFileSync } from "node:fs";
 import { relative } from "node:path";
 import { parse, TomlError } from "smol-toml";
 import { Failure } from "../failure.ts";
@@ -26,8 +26,11 @@ export function readConfigFile(named: string | undefined): ConfigFile | undefine
     return { name: fromHere.startsWith("..") ? path : fromHere, text };
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? "";
-    if (code === "ENOENT" && named === undefined) return undefined;
-    throw new Failure(`the config file ${shown(path)} ${REASONS[code] ?? (error as Error).message}`, 2);
+    const dangles =
+      code === "ENOENT" && lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+    if (code === "ENOENT" && named === undefined && !dangles) return undefined;
+    const reason = dangles ? "is a link to what does not exist" : REASONS[code];
+    throw new Failure(`the config file ${shown(path)} ${reason ?? (error as Error).message}`, 2);
   }
 }
 

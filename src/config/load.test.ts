@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
@@ -429,12 +429,25 @@ describe("what is wrong", () => {
     ]);
     expect(problems({ env: { CHATRANDOM_CONFIG: missing }, files: true })).toHaveLength(1);
     expect(problems({ flags: { config: [directory] }, files: true })[0]).toMatch(/is a directory$/);
+    const dangling = join(directory, "dangling.toml");
+    symlinkSync(missing, dangling);
+    expect(problems({ flags: { config: [dangling] }, files: true })).toEqual([
+      'the config file "dangling.toml" is a link to what does not exist',
+    ]);
     const binary = join(directory, "binary.toml");
     writeFileSync(binary, Buffer.from([0x70, 0xff, 0xfe]));
     expect(problems({ flags: { config: [binary] }, files: true })).toEqual([
       'the config file "binary.toml" is not UTF-8 text',
     ]);
   });
+});
+
+test.each(["off", "self-signed", "acme"])("a certificate that tls = %s has no use for is only odd", (tls) => {
+  const flags = { tls: [tls], domain: ["a.example"], "https-certificate": ["a.pem"], "https-key": ["a.key"] };
+  expect(loadConfig({ flags }).warnings).toEqual([
+    `--https-certificate: https.certificate is not used, because tls is "${tls}"`,
+  ]);
+  expect(loadConfig({ flags: { ...flags, tls: ["files"] } }).warnings).toEqual([]);
 });
 
 test("an unknown CHATRANDOM_ variable is only odd, and those of builds and tests are not even that", () => {

@@ -75,7 +75,12 @@ export function loadConfig({ flags = {}, env = {}, files = false }: Sources = {}
       problems.push(`${origins[key]}: ${key} ${problem}`);
   }
   if (problems.length > 0) throw new Failure(summary(problems), 2);
-  return { config, origins, file: file?.name, warnings: unknownVariables(env) };
+  return {
+    config,
+    origins,
+    file: file?.name,
+    warnings: [...unknownVariables(env), ...unused(config, origins)],
+  };
 }
 
 /** Of a flag given several times all elements count when it is a list, else the last: a script's can be overruled. */
@@ -98,6 +103,11 @@ function unknownVariables(env: Env): string[] {
   return Object.keys(env)
     .filter((name) => name.startsWith("CHATRANDOM_") && !known.includes(name) && !OTHER_VARIABLES.test(name))
     .map((name) => unknown("variable", name, known));
+}
+
+function unused({ tls, https }: Config, origins: Origins): string[] {
+  if (https.certificate === "" || tls === "auto" || tls === "files") return [];
+  return [`${origins["https.certificate"]}: https.certificate is not used, because tls is "${tls}"`];
 }
 
 /** `session.grace` becomes `{ session: { grace } }`, frozen at every level. */

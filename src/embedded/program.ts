@@ -74,15 +74,17 @@ interface Run {
 }
 
 function run(command: Command, { log, tell }: ProgramOptions, clock: Clock): Run {
-  const child = spawn(command.file, command.args, {
-    // A session of its own: Ctrl-C reaches only us, and we stop it when nothing needs it any more.
-    detached: true,
-    // No "ignore": that needs /dev/null, which an empty root directory does not have.
-    stdio: "pipe",
-    cwd: "/",
-    // Tells the part linked into it (scripts/native/end-with-parent.c) whose end is its end.
-    env: { ...command.env, CHATRANDOM_PARENT_PID: String(process.pid) },
-  });
+  const start = (): ChildProcess =>
+    spawn(command.file, command.args, {
+      // A session of its own: Ctrl-C reaches only us, and we stop it when nothing needs it any more.
+      detached: true,
+      // No "ignore": that needs /dev/null, which an empty root directory does not have.
+      stdio: "pipe",
+      cwd: "/",
+      // Tells the part linked into it (scripts/native/end-with-parent.c) whose end is its end.
+      env: { ...command.env, CHATRANDOM_PARENT_PID: String(process.pid) },
+    });
+  const child = privately(start);
   child.stdin?.end();
   const lines: string[] = [];
   for (const stream of [child.stdout, child.stderr]) {
@@ -110,6 +112,16 @@ function run(command: Command, { log, tell }: ProgramOptions, clock: Clock): Run
     });
   }).finally(() => process.off("exit", kill));
   return { child, ended };
+}
+
+/** Starts a process that makes no file which others could read: it inherits our mask of this moment. */
+function privately(start: () => ChildProcess): ChildProcess {
+  const umask = process.umask(0o077);
+  try {
+    return start();
+  } finally {
+    process.umask(umask);
+  }
 }
 
 /**

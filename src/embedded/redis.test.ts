@@ -219,6 +219,17 @@ test("a server whose disk is full is found all the same", async () => {
   }
 });
 
+test("what it writes is for us alone, whatever the umask", async () => {
+  const before = process.umask(0o022);
+  try {
+    await start();
+  } finally {
+    expect(process.umask(before)).toBe(0o022);
+  }
+  const { mode } = statSync(join(root, "data/redis/appendonlydir"));
+  expect((mode & 0o777).toString(8)).toBe("700");
+});
+
 test("a server that cannot start says why", async () => {
   const redis = await start();
   await redis.stop();
