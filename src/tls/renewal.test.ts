@@ -313,6 +313,19 @@ test("a store that is away is said and asked again; what is in use stays", async
   expect(source.current).toBe(kept);
 });
 
+test("what a node that has not heard of a renewal gives back to an emptied store is replaced, not taken", async () => {
+  const older = (kept = issued(90 * DAY_MS));
+  const source = await open();
+  await pass(59 * DAY_MS);
+  const newer = (kept = issued(90 * DAY_MS));
+  await pass(HOUR_MS);
+  expect(source.current).toBe(newer);
+  kept = older;
+  await pass(HOUR_MS);
+  expect([kept, source.current]).toEqual([newer, newer]);
+  expect(attempts).toEqual([]);
+});
+
 test("a store that was emptied gets it back, for those who start then", async () => {
   const first = (kept = issued(90 * DAY_MS));
   const source = await open();

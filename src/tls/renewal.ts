@@ -67,14 +67,15 @@ export async function renewed(parts: RenewalParts): Promise<CertificateSource> {
   const left = (): number => (current === undefined ? 0 : dueAt(current) - wallClock());
   const soon = (): number => Math.min(LOOK_SOON_MS, moment(lifetime));
 
-  /** Takes over what the store has, which may come from another node. One that was emptied is given ours. */
+  /**
+   * Takes over what the store has, which may come from another node. One that was emptied is given ours, and one that a
+   * node has given an older one then, too.
+   */
   const look = async (): Promise<void> => {
     const kept = await store.certificate();
-    if (kept === undefined) {
-      if (current !== undefined) await store.saveCertificate(current);
-      return;
-    }
-    if (kept.fingerprint === current?.fingerprint) return;
+    if (current !== undefined && (kept === undefined || (kept.from < current.from && left() > 0)))
+      return store.saveCertificate(current);
+    if (kept === undefined || kept.fingerprint === current?.fingerprint) return;
     lifetime = kept.until - kept.from;
     if (kept.until <= wallClock()) return;
     current = kept;
