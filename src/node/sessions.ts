@@ -11,7 +11,6 @@ import type { Effect } from "../session/effect.ts";
 import type { Event } from "../session/event.ts";
 import { asTheySee } from "../session/match.ts";
 import type { Partner } from "../session/match.ts";
-import { hasRoom } from "../session/held.ts";
 import type { Note, Signal } from "../session/note.ts";
 import { step } from "../session/step.ts";
 import { ask } from "./ask.ts";
@@ -20,6 +19,7 @@ import type { NodeParts } from "./contracts.ts";
 import { Hub } from "./hub.ts";
 import type { Seat } from "./hub.ts";
 import { Moves } from "./moves.ts";
+import { Outgoing } from "./outgoing.ts";
 import { messageAfar, signalAfar, signalThere } from "./private-addresses.ts";
 
 export interface SessionsEvents {
@@ -37,6 +37,7 @@ export class Sessions {
   readonly #events: SessionsEvents;
   readonly #notes: { to: string; from: Partner; note: Note }[] = [];
   readonly #moves: Moves;
+  readonly #outgoing: Outgoing;
   #delivering = false;
   #closed = false;
 
@@ -48,8 +49,15 @@ export class Sessions {
       give: (session, signal) => this.#give(session, signal),
       onAllHere: (session) => {
         const seat = this.hub.get(session);
-        if (seat && !this.#sendStranded(seat)) this.#askWhere(seat);
+        if (seat) this.#outgoing.allHere(seat);
         this.#deliverNotes();
+      },
+    });
+    this.#outgoing = new Outgoing(parts, {
+      deliver: (to, from, note) => void this.#notes.push({ to, from, note }),
+      isComing: (session) => this.#moves.isComing(session),
+      unreached: ({ session: { id, state } }) => {
+        if (state.name === "paired") this.#refuse(id, state.match.partner, state.match.pair);
       },
     });
   }
@@ -60,7 +68,7 @@ export class Sessions {
     if (session !== seat.session) this.hub.replace(seat, session);
     for (const effect of effects) this.#run(seat, effect);
     // Its other side may be elsewhere now, or be heard again.
-    if (seat.stranded) this.#sendStranded(seat);
+    if (seat.stranded) this.#outgoing.sendWaiting(seat);
     this.#deliverNotes();
   }
 
@@ -142,11 +150,7 @@ export class Sessions {
       case "stranded": {
         const seat = this.hub.get(envelope.session);
         if (!seat) return;
-        const newer = seat.stranded ?? [];
-        seat.stranded = [];
-        for (const raw of envelope.frames) this.#strand(seat, { type: "signal", pair: envelope.pair, raw });
-        for (const signal of newer) this.#strand(seat, signal);
-        this.#sendStranded(seat);
+        this.#outgoing.followed(seat, envelope.pair, envelope.frames);
         this.#deliverNotes();
         break;
       }
@@ -166,8 +170,7 @@ export class Sessions {
       const { pair, partner } = state.match;
       // What `by` says comes before its takeover, and what is said here goes the way of what was held.
       const heardOut = partner.node === this.#parts.id || partner.node === by;
-      const frames = seat.stranded?.filter((signal) => signal.pair === pair).map(({ raw }) => raw) ?? [];
-      if (frames.length > 0) this.#parts.link.send(by, { kind: "stranded", session, pair, frames });
+      this.#outgoing.went(seat, pair, by);
       this.#moves.went(session, by, { pair, held, heardOut });
     } else this.#moves.went(session, by);
     this.dispatch(seat, { type: "superseded", late: late ?? false });
@@ -188,7 +191,7 @@ export class Sessions {
         this.#relay(connection, effect.raw);
         break;
       case "tell":
-        if (effect.note.type === "signal") this.#signal(seat, effect.note);
+        if (effect.note.type === "signal") this.#outgoing.send(seat, effect.note);
         else this.#tell(effect.partner, { session: session.id, node: this.#parts.id }, effect.note);
         break;
       case "send":
@@ -339,55 +342,6 @@ export class Sessions {
 
   #refuse(session: string, by: Partner, pair: string): void {
     this.#notes.push({ to: session, from: by, note: { type: "refused", pair } });
-  }
-
-  /**
-   * S2: what cannot be sent waits with the sender, until it can or until it is heard where the other side went. The
-   * session, whose pair is confirmed, asks the store whether there still is somebody, and where.
-   */
-  #signal(seat: Seat, signal: Signal): void {
-    if (this.#sendStranded(seat) && this.#sendSignal(seat, signal)) return;
-    if (!this.#moves.isComing(seat.session.id)) this.#askWhere(seat);
-    this.#strand(seat, signal);
-  }
-
-  #askWhere({ session: { id, state } }: Seat): void {
-    if (state.name === "paired") this.#refuse(id, state.match.partner, state.match.pair);
-  }
-
-  #strand(seat: Seat, signal: Signal): void {
-    seat.stranded ??= [];
-    const kept = seat.stranded.map(({ raw }) => raw);
-    if (hasRoom(kept, signal.raw)) seat.stranded.push(signal);
-    else this.#parts.metrics.heldDropped();
-  }
-
-  /** Whether nothing is left, here or where the session was. */
-  #sendStranded(seat: Seat): boolean {
-    if (this.#moves.isComing(seat.session.id)) return false;
-    const { stranded } = seat;
-    while (stranded?.[0]) {
-      if (!this.#sendSignal(seat, stranded[0])) return false;
-      stranded.shift();
-    }
-    seat.stranded = undefined;
-    return true;
-  }
-
-  /** False when the other side cannot be reached now. What belongs to a pair that is over is nobody's any more. */
-  #sendSignal({ session }: Seat, signal: Signal): boolean {
-    const { id, link, metrics } = this.#parts;
-    const { state } = session;
-    if (state.name !== "paired" || state.match.pair !== signal.pair) return true;
-    const { session: to, node } = state.match.partner;
-    if (node === id) {
-      metrics.signalRelayed("local");
-      this.#notes.push({ to, from: { session: session.id, node: id }, note: signal });
-      return true;
-    }
-    const sent = link.send(node, { kind: "note", to, from: session.id, note: signal });
-    if (sent) metrics.signalRelayed("link");
-    return sent;
   }
 
   /** One at a time and in order, so that no session is stepped in the middle of another one's effects. */
