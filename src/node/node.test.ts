@@ -548,18 +548,6 @@ test("S2: signals to a session whose node is gone are kept until it is known whe
   ]);
 });
 
-test("a link that is down is a warning, but not to a node that goes itself", async () => {
-  const log = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() };
-  const { node } = await start({ log });
-  node.onPeer("b", true);
-  expect(log.warn).not.toHaveBeenCalled();
-  node.onPeer("b", false);
-  expect(log.warn).toHaveBeenCalledExactlyOnceWith({ node: "b" }, "the link to another node is down");
-  await node.drain(0);
-  node.onPeer("c", false);
-  expect(log.warn).toHaveBeenCalledOnce();
-});
-
 test("S2: signals are kept while the link with the other node is down, and go on when it is up again", async () => {
   const { node, up, sent, signal } = await pairedAcross();
   up.delete("b");

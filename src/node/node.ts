@@ -325,9 +325,8 @@ export class Node implements ConnectionOwner, LinkEvents {
   }
 
   onPeer(node: string, up: boolean): void {
-    if (up) this.#parts.log.info({ node }, "linked with another node");
-    // When we go ourselves it is no news.
-    else this.#parts.log[this.isDraining ? "info" : "warn"]({ node }, "the link to another node is down");
+    // No warning: who stops as told takes its link along, before its lease tells so.
+    this.#parts.log.info({ node }, up ? "linked with another node" : "the link to another node is down");
     // What was said is lost when it goes down, and was said to nobody when it comes up.
     this.#sessions.missed(node);
   }
