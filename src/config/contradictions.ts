@@ -126,4 +126,7 @@ function listenersOf(config: Config): Listener[] {
 
 /** Whether two listen on one address, as far as their spelling tells. */
 const meet = (one: string, other: string): boolean =>
-  one === other || [one, other].some((host) => host === "::" || host === "0.0.0.0");
+  one === other || isPartOf(one, other) || isPartOf(other, one);
+
+const isPartOf = (host: string, wide: string): boolean =>
+  wide === "::" || (wide === "0.0.0.0" && !host.includes(":"));

@@ -357,6 +357,7 @@ describe("what is wrong", () => {
     ["port = 3478\nturn.enabled = false"],
     ['port = 443\nhost = "192.0.2.1"\nturn.port = 443\nturn.host = "192.0.2.2"'],
     ["link.port = 8080"],
+    ['host = "0.0.0.0"\nport = 443\nturn.host = "fd00::1"\nturn.port = 443'],
     ["turn.port = 80"],
     ["turn.min_port = 50000\nturn.max_port = 50009"],
     ['turn.total_bandwidth = "640kb"'],
