@@ -81,6 +81,11 @@ export const coturn: EmbeddedProgram = {
 };
 
 const LOOK_AGAIN_MS = 10_000;
+/**
+ * A new public address, and what is forbidden with it, is not put off for longer. Calls that go by the relay then move to
+ * it anew, within seconds, as the pages see to it.
+ */
+const PUT_OFF_MS = 60_000;
 /** A network that has just come may not lead out yet. */
 const SETTLE_MS = 5_000;
 /** To count allocations takes a look at every socket of the system, and strangers may ask for it any number of times. */
@@ -212,9 +217,13 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
   const moved = new Set<() => void>();
   const stateOf = (of: Machine, { nat }: RelayAddresses): string => `${signatureOf(of)} ${nat?.outside}`;
   let told = stateOf(seen, addresses);
+  /** Since when the relay has had other addresses that it does not take yet. */
+  let putOffSince: number | undefined;
   /**
    * New addresses are listened on, and old ones let go: coturn has to begin anew for that, which ends the calls that go by
-   * it. Networks of containers come and go, so that waits until there is no call, unless those have lost their address.
+   * it. Networks of containers come and go, so that waits until there is no call; but not for ever where others cannot
+   * reach it meanwhile or may reach too much, as one visitor alone could have it wait, and not at all where calls have lost
+   * their address.
    */
   const lookAgain = async (): Promise<void> => {
     const now = await machine();
@@ -234,10 +243,21 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
     if (!running) return;
     const state = stateOf(now, next);
     if (!isLost(addresses, next)) {
-      if (state === stateOf(seen, addresses)) return;
-      if ((await allocations()) > 0)
-        return say(state, {}, "the relay has other addresses now; it takes them when no call goes by it");
+      if (state === stateOf(seen, addresses)) return void (putOffSince = undefined);
+      const presses =
+        next.nat?.outside !== addresses.nat?.outside || next.allowPrivate !== addresses.allowPrivate;
+      putOffSince ??= clock.now();
+      const isLate = presses && clock.now() - putOffSince >= PUT_OFF_MS;
+      if (!isLate && (await allocations()) > 0) {
+        const atMost = presses ? ", or in a minute" : "";
+        return say(
+          state,
+          {},
+          `the relay has other addresses now; it takes them when no call goes by it${atMost}`,
+        );
+      }
     }
+    putOffSince = undefined;
     const isElsewhere = signatureOf(now) !== signatureOf(seen);
     [seen, addresses, told] = [now, next, state];
     log.info({ at: addresses.offered }, "the relay has other addresses now; it starts again");
