@@ -28,8 +28,8 @@ export const turnOptions = {
     defaultDoc:
       "that of host; every address where host is loopback and domain is given, for a proxy is in front then",
     doc:
-      "The address that the relay listens on and relays at. Where only this machine reaches it, it relays to this " +
-      "machine and to nobody else.",
+      "The address that the relay listens on and relays at. Where only this machine reaches it, it relays between " +
+      "calls and to nothing else.",
   }),
   "turn.port": option({
     type: port,

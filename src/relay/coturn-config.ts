@@ -46,7 +46,7 @@ export function coturnConfig({
   const onlyHere = reach === "this machine";
   const denied: Range[] = [
     ...NOBODY,
-    ...(onlyHere ? [] : LOOPBACK),
+    ...LOOPBACK,
     ...(allowPrivate || onlyHere ? [] : [...PRIVATE, ...TEST]),
   ];
   const lines = [
@@ -72,7 +72,7 @@ export function coturnConfig({
     // Two visitors who both have a relayed address meet at our own; coturn.patch leaves no other port of it open.
     ...relay.map((address) => `allowed-peer-ip=${address}`),
     ...denied.map(([from, to]) => `denied-peer-ip=${from}${from === to ? "" : `-${to}`}`),
-    // Without it coturn.patch denies every other address that this machine has at the moment.
+    // Where it relays at loopback: else its own address would be denied before it can be allowed.
     ...(onlyHere ? ["allow-loopback-peers"] : []),
     "no-multicast-peers",
     // TLS is ended by the shared port. A relay over TCP would reach services and not browsers.

@@ -904,6 +904,22 @@ test("where only this machine reaches it, it relays on loopback and nowhere else
   await expect(once(connect(relay.port, host), "connect")).rejects.toThrow("ECONNREFUSED");
 });
 
+test("where only this machine reaches it, it relays to other calls and to nothing else of the machine", async () => {
+  const relay = await startRelay({ CHATRANDOM_HOST: "127.0.0.1" });
+  const options = { transport: "tcp", host: "127.0.0.1", port: relay.port } as const;
+  const client = await TurnClient.connect({ ...options, credentials: relay.credentials() });
+  const own = await client.allocated();
+  for (const address of ["127.0.0.53", "127.0.0.2", "::1", host]) {
+    expect([address, (await client.permit({ address, port: 53 })).code]).toEqual([
+      address,
+      address === "::1" ? 443 : 403,
+    ]);
+  }
+  expect((await client.bindChannel(0x4000, { ...own, port: relay.port })).code).toBe(403);
+  expect((await client.bindChannel(0x4000, own)).code).toBe(0);
+  client.close();
+});
+
 test("where there is no address of IPv4 it relays at one of IPv6, also to who does not ask for that", async () => {
   const relay = await startRelay({ CHATRANDOM_HOST: "::1" });
   const options = {

@@ -7,7 +7,7 @@ import { realClock } from "../clock.ts";
 import { createSelfSigned } from "../tls/self-signed.ts";
 import { testRelay } from "./self-test.ts";
 import { ATTRIBUTE, addressValue, type Attribute, decode, encode, type Kind, longTermKey } from "./stun.ts";
-import { startTestTurn, type TestTurn } from "./test-server.ts";
+import { startTestTurn, type TestTurn, TO_ITSELF } from "./test-server.ts";
 
 let directory: string;
 let turn: TestTurn;
@@ -17,7 +17,7 @@ beforeAll(async () => {
   writeFileSync(join(directory, "cert.pem"), chain);
   writeFileSync(join(directory, "key.pem"), key, { mode: 0o600 });
   turn = await startTestTurn([
-    "allow-loopback-peers",
+    ...TO_ITSELF,
     `cert=${join(directory, "cert.pem")}`,
     `pkey=${join(directory, "key.pem")}`,
   ]);
@@ -56,7 +56,7 @@ test("a relay that works is seen to work, by every way to it, and so is STUN", a
 
 test("it leaves no allocation behind", async () => {
   // Two at once are all that one username may have.
-  const tight = await startTestTurn(["allow-loopback-peers", "user-quota=2"]);
+  const tight = await startTestTurn([...TO_ITSELF, "user-quota=2"]);
   onTestFinished(() => tight.stop());
   const servers = [{ urls: `turn:127.0.0.1:${tight.port}`, ...tight.credentials() }];
   expect(await testRelay(servers, PATIENT)).toMatchObject([{ outcome: "works" }]);

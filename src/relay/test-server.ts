@@ -38,8 +38,11 @@ async function freePort(): Promise<number> {
 
 const LOG = { debug() {}, info() {}, warn() {}, error() {} };
 
+/** It runs on loopback, so that this has to be allowed. */
+export const TO_ITSELF = ["allow-loopback-peers", "allowed-peer-ip=127.0.0.1"];
+
 /** Starts a server; `lines` are further ones for its config file. It also ends when this process is killed. */
-export async function startTestTurn(lines: readonly string[] = ["allow-loopback-peers"]): Promise<TestTurn> {
+export async function startTestTurn(lines: readonly string[] = TO_ITSELF): Promise<TestTurn> {
   const port = await freePort();
   const secret = randomBytes(16).toString("hex");
   const directory = mkdtempSync(join(tmpdir(), "chatrandom-turn-"));

@@ -9,7 +9,7 @@ import { StillClock } from "../still-clock.ts";
 import { createSelfSigned } from "../tls/self-signed.ts";
 import type { IcePlace } from "./ice-url.ts";
 import { ATTRIBUTE, addressValue, decode, encode, longTermKey, type Message } from "./stun.ts";
-import { startTestTurn, type TestTurn } from "./test-server.ts";
+import { startTestTurn, type TestTurn, TO_ITSELF } from "./test-server.ts";
 import { openTurnClient, type TurnClient, type TurnClientOptions } from "./turn-client.ts";
 
 let directory: string;
@@ -21,7 +21,7 @@ beforeAll(async () => {
   writeFileSync(join(directory, "cert.pem"), chain);
   writeFileSync(join(directory, "key.pem"), key, { mode: 0o600 });
   turn = await startTestTurn([
-    "allow-loopback-peers",
+    ...TO_ITSELF,
     "user-quota=2",
     `cert=${join(directory, "cert.pem")}`,
     `pkey=${join(directory, "key.pem")}`,
