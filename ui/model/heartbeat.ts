@@ -52,7 +52,6 @@ export class Heartbeat {
   /** The connection is gone, with all that was heard over it. */
   detach(): void {
     this.#peer = null;
-    this.#told = false;
     this.#pulse.reset();
   }
 
