@@ -27,6 +27,16 @@ interface Left {
 }
 const NOTHING: Left = { pair: "", held: [], heardOut: true };
 
+interface Gone {
+  readonly to: string;
+  /** In which it was. */
+  readonly pair: string;
+  /** Whether it has come back since. */
+  isBack: boolean;
+  /** Whether it was said that this was all: a second time might be taken for an answer to a later question. */
+  isSaid: boolean;
+}
+
 export interface MovesEvents {
   /** Gives a signal to the session if that is here. */
   give(session: string, signal: Signal): boolean;
@@ -39,8 +49,8 @@ export class Moves {
   readonly #events: MovesEvents;
   /** Sessions that have come here, and what has overtaken what was held where they were. */
   readonly #early = new Map<string, Signal[]>();
-  /** Sessions that have gone, in which pair they were, and whether they have come back since. */
-  readonly #gone = new Map<string, { readonly to: string; readonly pair: string; isBack: boolean }>();
+  /** Sessions that have gone. */
+  readonly #gone = new Map<string, Gone>();
   /** Sessions whose other side has sent its last signal here, and of which pair. */
   readonly #heardOut = new Map<string, string>();
 
@@ -67,7 +77,7 @@ export class Moves {
   /** The session has gone. `heardOut`: nothing is under way to here that `to` does not hear in order. */
   went(session: string, to: string, { pair, held, heardOut }: Left = NOTHING): void {
     if (held.length > 0) this.#send(to, session, pair, held);
-    this.#keep(this.#gone, session, { to, pair, isBack: false }, FORWARD_MS);
+    this.#keep(this.#gone, session, { to, pair, isBack: false, isSaid: false }, FORWARD_MS);
     if (heardOut) this.#heardOut.set(session, pair);
     this.#sayAll(session);
   }
@@ -117,7 +127,8 @@ export class Moves {
     const gone = this.#gone.get(session);
     if (!gone || this.#early.has(session) || this.#heardOut.get(session) !== gone.pair) return;
     this.#heardOut.delete(session);
-    this.#send(gone.to, session, gone.pair, []);
+    if (!gone.isSaid) this.#send(gone.to, session, gone.pair, []);
+    gone.isSaid = true;
   }
 
   #send(to: string, session: string, pair: string, frames: readonly Uint8Array[]): void {

@@ -507,7 +507,7 @@ async function pairedAcross({ up: nodes = ["b"], handed = [] as Envelope[] } = {
     if (!up.has(node)) return false;
     if (envelope.kind === "note" && envelope.note.type === "signal") {
       sent.push([node, JSON.parse(String(envelope.note.raw)).data]);
-    } else if (envelope.kind === "stranded") handed.push(envelope);
+    } else if (envelope.kind === "stranded" || envelope.kind === "held") handed.push(envelope);
     return true;
   };
   const party = await start({ link: { ...noLink("n"), send } });
@@ -596,6 +596,24 @@ test("S2: what could not be sent goes with the session to the node that takes it
   const frames = [2, 3].map((n) => Buffer.from(JSON.stringify({ type: "signal", pair: "p", data: { n } })));
   expect(handed).toEqual([{ kind: "stranded", session: sessionIdOf(TOKEN), pair: "p", frames }]);
 });
+
+test.each([
+  ["c", 0],
+  // What it says there comes in order with its takeover.
+  ["b", 1],
+])(
+  "S2: node %s, which takes a session over from its partner's node b or another one, hears that this was all in time",
+  async (by, atOnce) => {
+    const handed: Envelope[] = [];
+    const { node, up } = await pairedAcross({ handed });
+    const session = sessionIdOf(TOKEN);
+    up.add(by);
+    node.onEnvelope(by, { kind: "takeover", session, epoch: 3 });
+    expect(handed).toHaveLength(atOnce);
+    node.onEnvelope("b", { kind: "note", to: session, from: "s", note: { type: "last", pair: "p" } });
+    expect(handed).toEqual([{ kind: "held", session, pair: "p", frames: [] }]);
+  },
+);
 
 test("S2: what could not be sent where the session was goes out before what is said after the move", async () => {
   const { node, sent, signal } = await pairedAcross({ up: ["b", "other"] });
