@@ -668,8 +668,7 @@ describe("the process", () => {
         look = what;
         return () => {};
       };
-      let ahead = 0;
-      const clock: Clock = { ...realClock, every, now: () => realClock.now() + ahead };
+      const clock: Clock = { ...realClock, every };
       let finding: FinderParts | undefined;
       const askIn = vi.fn<Finder["askIn"]>();
       const find = (parts: FinderParts): Finder => {
@@ -688,7 +687,6 @@ describe("the process", () => {
         finding: finding!,
         askIn,
         look: () => look(),
-        later: (ms: number) => void (ahead += ms),
         has: (now: typeof all) => void (interfaces = now),
         client: () =>
           TurnClient.connect({ transport: "tcp", host, port: relay.port, credentials: relay.credentials() }),
@@ -739,22 +737,6 @@ describe("the process", () => {
       visitor.close();
     });
 
-    test("stays as it is when what came has gone again", async () => {
-      const { relay, moves, look, has, client } = await moving(all);
-      const visitor = await client();
-      await visitor.allocated();
-      has({ ...all, ...NETWORK });
-      look();
-      await until(() => JSON.stringify(relay.logged).includes("when no call goes by it"));
-      visitor.close();
-      await until(async () => (await relay.counts()).allocations === 0);
-      has(all);
-      look();
-      // It waits for nothing but its turn.
-      await new Promise(setImmediate);
-      expect(moves).toEqual([]);
-    });
-
     test("looks for its public address once it runs, and again soon", async () => {
       const { relay, finding, askIn, look, has, beganAnew } = await moving(all);
       expect(finding.servers).toEqual(["stun:stun.example"]);
@@ -803,23 +785,6 @@ describe("the process", () => {
         await beganAnew(before);
       }
       expect(moves.slice(1)).toEqual(["127.0.0.1", host]);
-    });
-
-    test("does not wait for ever for the calls of others to take a public address", async () => {
-      const { relay, moves, finding, look, later, client, beganAnew } = await moving(all);
-      const pid = relay.pid();
-      const visitor = await client();
-      await visitor.allocated();
-      finding.found({ outside: "8.8.4.4", inside: host });
-      await until(() => JSON.stringify(relay.logged).includes("when no call goes by it, or in a minute"));
-      later(59_000);
-      look();
-      expect(relay.pid()).toBe(pid);
-      later(2_000);
-      look();
-      await beganAnew(pid);
-      expect(moves).toEqual(["8.8.4.4"]);
-      visitor.close();
     });
   });
 

@@ -1,7 +1,6 @@
 /** The relay of one appliance: coturn, started, watched, restarted and stopped like the embedded Redis. */
 import { randomBytes } from "node:crypto";
 import { readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { isIPv4 } from "node:net";
 import { dirname, join } from "node:path";
 import { getSystemErrorName } from "node:util";
 import { realClock, type Clock } from "../clock.ts";
@@ -17,13 +16,10 @@ import {
 import { seldom } from "../seldom.ts";
 import {
   addressesOf,
-  isLost,
   listenHost,
   type Machine,
   type Nat,
-  relayAddresses,
   type RelayAddresses,
-  signatureOf,
   thisMachine,
 } from "./addresses.ts";
 import { countAllocations } from "./allocations.ts";
@@ -34,7 +30,8 @@ import { addRefusals, noRefusals, type RelayCounts } from "./counts.ts";
 import { relaySecretOf } from "./credentials.ts";
 import type { OwnRelay } from "./ice-servers.ts";
 import { findPublicAddress, type Sought } from "./public-address.ts";
-import { isPrivate, isPublic } from "./ranges.ts";
+import { isPrivate } from "./ranges.ts";
+import { Whereabouts } from "./whereabouts.ts";
 
 export interface EmbeddedRelayOptions {
   readonly config: Pick<Config, "host" | "domain" | "turn" | "data_dir">;
@@ -81,11 +78,6 @@ export const coturn: EmbeddedProgram = {
 };
 
 const LOOK_AGAIN_MS = 10_000;
-/**
- * A new public address, and what is forbidden with it, is not put off for longer. Calls that go by the relay then move to
- * it anew, within seconds, as the pages see to it.
- */
-const PUT_OFF_MS = 60_000;
 /** A network that has just come may not lead out yet. */
 const SETTLE_MS = 5_000;
 /** To count allocations takes a look at every socket of the system, and strangers may ask for it any number of times. */
@@ -120,29 +112,10 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
   const hosts = await addressesOf(host).catch((cause: unknown) => {
     throw notOurs(host, hostOption, cause);
   });
-  let seen = await machine();
-  let found: Nat | undefined;
-  let addresses = relayAddresses(config, hosts, seen);
+  const where = await Whereabouts.look({ wanted: config, hosts, machine, clock, log });
   const asks = turn.public_address === "" ? turn.public_address_from : [];
-  const port = await choosePort(addresses.listen, turn.port, hostOption);
-  const at = addresses.offered;
-  if (turn.public_address !== "" && isPrivate(turn.public_address)) {
-    log.info({ at, port }, "the relay can be reached in the private network that turn.public_address is of");
-  } else if (addresses.reach === "public") log.info({ at, port }, "the relay can be reached from everywhere");
-  else if (addresses.reach === "private") {
-    log.info(
-      { at, port, allowPrivate: addresses.allowPrivate, asks },
-      "the relay is in a private network. For calls from elsewhere forward its ports to this machine" +
-        (asks.length > 0
-          ? "; from where it is seen is asked once it runs"
-          : " and say by which address it is reached then: turn.public_address"),
-    );
-  } else {
-    log.info(
-      { at, port },
-      "only this machine reaches the relay. For others: turn.host, or domain when a proxy is in front",
-    );
-  }
+  const port = await choosePort(where.addresses.listen, turn.port, hostOption);
+  sayWhere(log, where.addresses, port, turn, asks);
   const proxyPort = await choosePort(["127.0.0.1"], 0, hostOption);
   const directories = privateDirectories(data_dir);
   const name = `relay-${process.pid}-${randomBytes(4).toString("hex")}`;
@@ -167,7 +140,14 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
         removeFiles();
         removeOldFiles(dirname(file));
         files = [configFile, pidFile];
-        const text = coturnConfig({ addresses, port, proxyPort, limits: turn, secret, pidFile });
+        const text = coturnConfig({
+          addresses: where.addresses,
+          port,
+          proxyPort,
+          limits: turn,
+          secret,
+          pidFile,
+        });
         writeFileSync(configFile, text, { mode: 0o600, flag: "wx" });
         return { file, args: ["-c", configFile] };
       },
@@ -192,22 +172,19 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
   };
 
   const count = seldom(clock, COUNT_EVERY_MS, () =>
-    countAllocations(running!.pid()!, addresses.relay, turn.min_port, turn.max_port),
+    countAllocations(running!.pid()!, where.addresses.relay, turn.min_port, turn.max_port),
   );
   const allocations = async (): Promise<number> => (running?.pid() === undefined ? 0 : count());
 
   const sought = (): Sought | undefined => {
-    const { reach, nat, relay, own } = addresses;
-    const inside = relay.find((address) => isIPv4(address) && !isPublic(address));
-    if (running?.state() !== "up" || reach === "this machine" || inside === undefined) return undefined;
-    const relayed = relay.map((address) => (address === nat?.inside ? nat.outside : address));
-    return { inside, ...(nat && { outside: nat.outside }), relayed, own, port, secret };
+    const place = running?.state() === "up" ? where.sought : undefined;
+    return place && { ...place, port, secret };
   };
   const finder = find({
     servers: asks,
     relay: sought,
     found(nat) {
-      found = nat;
+      where.found(nat);
       look();
     },
     clock,
@@ -215,55 +192,13 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
   });
 
   const moved = new Set<() => void>();
-  const stateOf = (of: Machine, { nat }: RelayAddresses): string => `${signatureOf(of)} ${nat?.outside}`;
-  let told = stateOf(seen, addresses);
-  /** Since when the relay has had other addresses that it does not take yet. */
-  let putOffSince: number | undefined;
-  /**
-   * New addresses are listened on, and old ones let go: coturn has to begin anew for that, which ends the calls that go by
-   * it. Networks of containers come and go, so that waits until there is no call; but not for ever where others cannot
-   * reach it meanwhile or may reach too much, as one visitor alone could have it wait, and not at all where calls have lost
-   * their address.
-   */
   const lookAgain = async (): Promise<void> => {
-    const now = await machine();
-    const say = (state: string, what: object, message: string): void => {
-      if (state !== told) log.info(what, message);
-      told = state;
-    };
-    let next: RelayAddresses;
-    try {
-      next = relayAddresses(config, hosts, now, found);
-    } catch (error) {
-      const reason = (error as Error).message;
-      return say(signatureOf(now), { reason }, "the relay stays at its addresses");
-    }
-    // It was that of another network.
-    if (next.nat?.outside !== found?.outside) found = undefined;
     if (!running) return;
-    const state = stateOf(now, next);
-    if (!isLost(addresses, next)) {
-      if (state === stateOf(seen, addresses)) return void (putOffSince = undefined);
-      const presses =
-        next.nat?.outside !== addresses.nat?.outside || next.allowPrivate !== addresses.allowPrivate;
-      putOffSince ??= clock.now();
-      const isLate = presses && clock.now() - putOffSince >= PUT_OFF_MS;
-      if (!isLate && (await allocations()) > 0) {
-        const atMost = presses ? ", or in a minute" : "";
-        return say(
-          state,
-          {},
-          `the relay has other addresses now; it takes them when no call goes by it${atMost}`,
-        );
-      }
-    }
-    putOffSince = undefined;
-    const isElsewhere = signatureOf(now) !== signatureOf(seen);
-    [seen, addresses, told] = [now, next, state];
-    log.info({ at: addresses.offered }, "the relay has other addresses now; it starts again");
+    const move = await where.lookAgain(async () => (await allocations()) > 0);
+    if (!move) return;
     for (const listener of moved) listener();
     running.restart();
-    if (isElsewhere) finder.askIn(SETTLE_MS);
+    if (move.withMachine) finder.askIn(SETTLE_MS);
   };
   let looking = Promise.resolve();
   const look = (): void => {
@@ -282,14 +217,10 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
     removeFiles();
   };
   return {
-    shared: () => ({
-      hosts: addresses.offered,
-      reach: addresses.reach,
-      port,
-      proxyPort,
-      secret,
-      ...(addresses.nat && { nat: addresses.nat }),
-    }),
+    shared() {
+      const { offered, reach, nat } = where.addresses;
+      return { hosts: offered, reach, port, proxyPort, secret, ...(nat && { nat }) };
+    },
     start: () => (starting ??= start().then(() => finder.askIn(0))),
     state: () => running?.state() ?? "starting",
     pid: () => running?.pid(),
@@ -297,6 +228,32 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
     onMove: (listener) => void moved.add(listener),
     stop: () => (stopping ??= stop()),
   };
+}
+
+function sayWhere(
+  log: ProgramOptions["log"],
+  { offered: at, reach, allowPrivate }: RelayAddresses,
+  port: number,
+  { public_address }: Pick<Config["turn"], "public_address">,
+  asks: readonly string[],
+): void {
+  if (public_address !== "" && isPrivate(public_address)) {
+    log.info({ at, port }, "the relay can be reached in the private network that turn.public_address is of");
+  } else if (reach === "public") log.info({ at, port }, "the relay can be reached from everywhere");
+  else if (reach === "private") {
+    log.info(
+      { at, port, allowPrivate, asks },
+      "the relay is in a private network. For calls from elsewhere forward its ports to this machine" +
+        (asks.length > 0
+          ? "; from where it is seen is asked once it runs"
+          : " and say by which address it is reached then: turn.public_address"),
+    );
+  } else {
+    log.info(
+      { at, port },
+      "only this machine reaches the relay. For others: turn.host, or domain when a proxy is in front",
+    );
+  }
 }
 
 /** What coturn says before it ends, because it cannot listen on its port. */
