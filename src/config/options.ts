@@ -142,7 +142,9 @@ export const options = {
     default: [],
     doc:
       "Reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. Nobody is by default; without it " +
-      "all visitors behind a proxy on another machine share the limits of one address.",
+      "all visitors behind a proxy on another machine share the limits of one address. Nobody seen at " +
+      "their own addresses counts as of the private network: name a balancer that passes on TCP too, though its visitors can " +
+      "then claim any address.",
   }),
 
   "https.certificate": option({

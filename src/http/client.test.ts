@@ -60,6 +60,17 @@ describe("a visitor of a private network", () => {
     const via = (from: string) => client.isLan(request("127.0.0.1", { "x-forwarded-for": from }));
     expect([via("192.168.1.5"), via("198.51.100.7"), via("nonsense")]).toEqual([true, false, false]);
   });
+
+  test("is nobody who comes from a trusted proxy that tells no address: a balancer of TCP stands for all", () => {
+    const client = clientOf(["10.0.0.9", "fe80::9", "10.1.0.0/16"], []);
+    const lan = (peer: string, headers = {}) => client.isLan(request(peer, headers));
+    for (const peer of ["10.0.0.9", "::ffff:10.0.0.9", "fe80::9%eth0"]) expect(lan(peer)).toBe(false);
+    expect(lan("10.0.0.9", { "x-real-ip": "198.51.100.7" })).toBe(false);
+    // One in front of a proxy that tells where it was asked from.
+    expect(lan("10.0.0.9", { "x-forwarded-for": "10.1.2.3" })).toBe(false);
+    expect(lan("10.0.0.9", { "x-forwarded-for": "10.0.0.8" })).toBe(true);
+    expect(lan("10.0.0.8")).toBe(true);
+  });
 });
 
 describe("T3: an origin", () => {

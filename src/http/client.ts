@@ -6,8 +6,8 @@ import { isLoopback } from "../loopback.ts";
 export interface ClientOf {
   address(request: IncomingMessage): string;
   /**
-   * Whether it comes from this machine or a private network. Not when somebody forwards it who is not believed: the
-   * address is that one's, and says nothing of the visitor's.
+   * Whether it comes from this machine or a private network. Not when somebody forwards it who is not believed, nor when
+   * a trusted proxy tells no address, as a balancer of TCP: the address is that one's, and says nothing of the visitor's.
    */
   isLan(request: IncomingMessage): boolean;
   /** Whether the other end of the connection is this very machine. */
@@ -46,7 +46,8 @@ export function clientOf(trustedProxies: readonly string[], allowedOrigins: read
       const { remoteAddress } = request.socket;
       const forwarded = FORWARDING.some((name) => request.headers[name] !== undefined);
       if (forwarded && !(remoteAddress !== undefined && trust(remoteAddress, 0))) return false;
-      return isLanAddress(address(request).replace(/%.*$/, ""), 0);
+      const seen = address(request).replace(/%.*$/, "");
+      return isLanAddress(seen, 0) && !trust(seen, 0);
     },
     isHere: ({ socket: { remoteAddress } }) => remoteAddress !== undefined && isLoopback(remoteAddress),
     originAllowed(request) {
