@@ -56,6 +56,16 @@ describe("the ways to open the page", () => {
     expect(from({ host: "chat" })).toEqual(["your network"]);
   });
 
+  test("of a machine behind a NAT include one of its public addresses of IPv6, the oldest, which lasts", () => {
+    const v6 = ["2620:fe::aaaa", "2620:fe::20", "fd00::20", "fe80::1"].map((each) => address(each));
+    const interfaces = { eth0: [...v6, address("192.168.1.20")], tun0: [address("2620:ff::9")] };
+    const [here, lan] = ["http://localhost:8080", "https://192.168.1.20:8080"];
+    expect(urlsOf({ interfaces })).toEqual([here, lan, "https://[2620:fe::20]:8080"]);
+    expect(urlsOf({ interfaces, host: "0.0.0.0" })).toEqual([here, lan]);
+    const open = { ...interfaces, eth1: [address("8.8.4.4")] };
+    expect(urlsOf({ interfaces: open })).toEqual([here, lan, "https://8.8.4.4:8080"]);
+  });
+
   test("are not flooded by the bridges of containers", () => {
     const bridges = Array.from({ length: 50 }, (_, i) => address(`172.17.${i}.1`));
     expect(urlsOf({ interfaces: { docker: bridges } })).toHaveLength(5);

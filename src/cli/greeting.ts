@@ -219,12 +219,23 @@ export function waysToOpen({ host, port, domain, secure, interfaces }: Place): W
     .flatMap((addresses) => addresses ?? [])
     .filter(({ internal, address }) => !internal && !/^(fe80:|169\.254\.)/i.test(address));
   const ipv4 = outward.filter(({ family }) => family === "IPv4");
-  const reachable = ipv4.length > 0 || host === "0.0.0.0" ? ipv4 : outward;
+  // A NAT in front of a private address of IPv4 is none in front of a public one of IPv6.
+  const more = host === "::" && !ipv4.some(({ address }) => isPublic(address)) ? publicIPv6(interfaces) : [];
+  const reachable =
+    ipv4.length > 0 || host === "0.0.0.0"
+      ? [...ipv4.slice(0, MAX_ADDRESSES), ...more]
+      : outward.slice(0, MAX_ADDRESSES);
   return [
     { url: url("localhost", "http"), from: "this machine" },
-    ...reachable
-      .slice(0, MAX_ADDRESSES)
-      .map(({ address }): Way => ({ url: url(address, scheme), from: reachOf(address) })),
+    ...reachable.map(({ address }): Way => ({ url: url(address, scheme), from: reachOf(address) })),
     ...named,
   ];
+}
+
+/** One at most. The oldest of a network is listed last; before it are temporary ones that change daily. */
+function publicIPv6(interfaces: Interfaces): NetworkInterfaceInfo[] {
+  const found = Object.values(interfaces).flatMap(
+    (all = []) => all.findLast(({ family, address }) => family === "IPv6" && isPublic(address)) ?? [],
+  );
+  return found.slice(0, 1);
 }
