@@ -243,6 +243,5 @@ async function examineRelay(
   const name = site.hostname.replace(/^\[|\]$/g, "");
   const named = isLoopbackHost(name) ? [] : await addressesOf(name);
   const configured = isEmbedded ? { configured: turn.public_address } : {};
-  const all = [...tried, ...asked];
-  return [...judgeRelay(tried), judgePublicAddress({ named, own, here, tried: all, ...configured })];
+  return [...judgeRelay(tried), judgePublicAddress({ named, own, here, tried, asked, ...configured })];
 }

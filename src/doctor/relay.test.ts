@@ -105,6 +105,40 @@ describe("the public address", () => {
     expect(judgePublicAddress(inside).level).toBe("fine");
   });
 
+  describe("that only servers of this machine said", () => {
+    const own = ["127.0.0.1", "192.168.1.20", "fd00::2", "2620:fe::20"];
+    const said = (address: string): Tried => ({ ...seen(address), remote: address });
+    const judge = (tried: Tried[], asked: Tried[] = []) =>
+      judgePublicAddress({ named: [], own, here: true, tried, asked, configured: "" });
+    const silent: Tried = { ...stun, url: "stun:elsewhere.example", outcome: "fails", problem: "no answer" };
+
+    test("is nothing that is known", () => {
+      for (const tried of [[said("192.168.1.20"), said("fd00::2")], [said("127.0.0.1")]])
+        expect(judge(tried)).toMatchObject({
+          level: "skipped",
+          text: expect.not.stringContaining("seen from"),
+        });
+    });
+
+    test("is nothing either where those elsewhere were asked in vain", () => {
+      for (const address of ["192.168.1.20", "2620:fe::20"])
+        expect(judge([said(address)], [silent])).toMatchObject({
+          level: "skipped",
+          text: expect.stringContaining("stun:elsewhere.example"),
+        });
+      // A router that leads back to itself.
+      const router: Tried = { ...udp, remote: "9.9.9.9", relayed: at("9.9.9.9"), mapped: at("192.168.1.1") };
+      expect(judge([router], [silent]).level).toBe("skipped");
+    });
+
+    test("is known where it is public and nobody else is asked, or somebody else says so", () => {
+      expect(judge([said("2620:fe::20")]).level).toBe("fine");
+      expect(judge([said("192.168.1.20")], [silent, seen("2620:fe::20")]).level).toBe("fine");
+      expect(judge([said("192.168.1.20"), seen("2620:fe::20")], [silent]).level).toBe("fine");
+      expect(judge([said("192.168.1.20")], [seen("192.168.1.20")]).level).toBe("fine");
+    });
+  });
+
   test("without an answer nothing can be said", () => {
     expect(judgePublicAddress({ named: [], own: [], here: true, tried: [udp] }).level).toBe("skipped");
   });
