@@ -64,13 +64,15 @@ export async function examine({ config, file, warnings }: Loaded, url?: URL): Pr
   const seen = site
     ? await examineSite(config, site, !elsewhere)
     : {
+        from: [],
         findings: [
           skipped("page", `nothing runs here and no name is known: give an address, or ${spelled("domain")}`),
         ],
       };
 
   const clocks = [machine, seen].flatMap(({ clock }: { clock?: OtherClock }) => clock ?? []);
-  return [...judgeConfiguration(file, warnings), ...machine.findings, judgeClock(clocks), ...seen.findings];
+  const clock = judgeClock(clocks, [...ownAddresses(), ...seen.from]);
+  return [...judgeConfiguration(file, warnings), ...machine.findings, clock, ...seen.findings];
 }
 
 function judgeConfiguration(file: string | undefined, warnings: readonly string[]): Finding[] {
@@ -182,7 +184,12 @@ async function examineRedis(
     );
     return {
       findings: judgeRedis(told, where, embedded !== undefined),
-      clock: compared("Redis", { at: told.time, granularity: 0 }, told.asked, told.answered),
+      clock: compared(
+        { whose: "Redis", addresses: connection.remoteAddresses() },
+        { at: told.time, granularity: 0 },
+        told.asked,
+        told.answered,
+      ),
       connection,
     };
   } catch (error) {
@@ -192,25 +199,30 @@ async function examineRedis(
   }
 }
 
-async function examineSite(
-  config: Config,
-  site: URL,
-  here: boolean,
-): Promise<{ findings: Finding[]; clock?: OtherClock }> {
+interface Site {
+  readonly findings: Finding[];
+  readonly clock?: OtherClock;
+  /** From where STUN servers see this machine: a router at such an address may lead back to it. */
+  readonly from: readonly string[];
+}
+
+async function examineSite(config: Config, site: URL, here: boolean): Promise<Site> {
   const visited = await visit(site, Date.now);
   const findings = judgeSite(visited, Date.now(), here && kindOf(config) === "self-signed");
-  if ("error" in visited)
-    return { findings: [...findings, ...(await examineRelay(config, site, here, undefined))] };
+  if ("error" in visited) {
+    const relay = await examineRelay(config, site, here, undefined);
+    return { ...relay, findings: [...findings, ...relay.findings] };
+  }
 
   const attempt = await tryWebSocket(visited.origin);
   findings.push(judgeWebSocket(attempt, visited.origin));
   const told = attempt.is === "welcomed" ? attempt.iceServers : undefined;
-  findings.push(...(await examineRelay(config, site, here, told)));
-  const { date } = visited;
-  const clock =
-    date &&
-    compared(new URL(visited.origin).host, { at: date.at, granularity: 1_000 }, date.asked, date.answered);
-  return { findings, ...(clock && { clock }) };
+  const relay = await examineRelay(config, site, here, told);
+  findings.push(...relay.findings);
+  const { date, address = "", origin } = visited;
+  const by = { whose: new URL(origin).host, addresses: [address] };
+  const clock = date && compared(by, { at: date.at, granularity: 1_000 }, date.asked, date.answered);
+  return { ...relay, findings, ...(clock && { clock }) };
 }
 
 /** Of those that visitors are given; where nobody could say which they are, of those of the configuration. */
@@ -219,7 +231,7 @@ async function examineRelay(
   site: URL,
   here: boolean,
   told: readonly IceServer[] | undefined,
-): Promise<Finding[]> {
+): Promise<Pick<Site, "findings" | "from">> {
   const servers =
     told ??
     (here
@@ -228,9 +240,12 @@ async function examineRelay(
         )
       : []);
   if (told === undefined && servers.length === 0)
-    return [skipped("relay", "the page could not be asked which STUN and TURN servers it has")];
+    return {
+      findings: [skipped("relay", "the page could not be asked which STUN and TURN servers it has")],
+      from: [],
+    };
   const { turn } = config;
-  const own = Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address));
+  const own = ownAddresses();
   const isEmbedded = here && turn.enabled && turn.urls.length === 0;
   // As the relay itself asks, but also where its address is given: that may be wrong.
   const asks =
@@ -243,5 +258,11 @@ async function examineRelay(
   const name = site.hostname.replace(/^\[|\]$/g, "");
   const named = isLoopbackHost(name) ? [] : await addressesOf(name);
   const configured = isEmbedded ? { configured: turn.public_address } : {};
-  return [...judgeRelay(tried), judgePublicAddress({ named, own, here, tried, asked, ...configured })];
+  return {
+    findings: [...judgeRelay(tried), judgePublicAddress({ named, own, here, tried, asked, ...configured })],
+    from: [...tried, ...asked].flatMap(({ mapped }) => mapped?.address ?? []),
+  };
 }
+
+const ownAddresses = (): string[] =>
+  Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address));

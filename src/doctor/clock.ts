@@ -1,9 +1,15 @@
 /** Certificates and the credentials of TURN go by the clock, and nodes of a cluster should agree on it. */
+import { isLoopback } from "../loopback.ts";
 import { type Finding, fine, skipped, warning, wrong } from "./finding.ts";
 
-/** A clock that ours was compared with. */
-export interface OtherClock {
+interface Told {
   readonly whose: string;
+  /** Where it was told; nowhere over a socket of this machine. */
+  readonly addresses: readonly string[];
+}
+
+/** A clock that ours was compared with. */
+export interface OtherClock extends Told {
   /** How far it is ahead of ours, in ms. */
   readonly ahead: number;
   /** How far that may be off, in ms. */
@@ -15,19 +21,22 @@ const HARMFUL_MS = 30_000;
 
 /** What to make of a time that was told somewhere between `asked` and `answered`; all in ms since the Unix epoch. */
 export const compared = (
-  whose: string,
+  by: Told,
   told: { at: number; granularity: number },
   asked: number,
   answered: number,
 ): OtherClock => ({
-  whose,
+  ...by,
   ahead: told.at + told.granularity / 2 - (asked + answered) / 2,
   uncertain: told.granularity / 2 + (answered - asked) / 2,
 });
 
-export function judgeClock(others: readonly OtherClock[]): Finding {
+/** @param own the addresses that lead to this machine, which agrees with itself */
+export function judgeClock(clocks: readonly OtherClock[], own: readonly string[]): Finding {
   const check = "clock";
-  if (others.length === 0) return skipped(check, "there is no other clock to compare it with");
+  const isOurs = (address: string): boolean => own.includes(address) || isLoopback(address);
+  const others = clocks.filter(({ addresses }) => addresses.length > 0 && !addresses.some(isOurs));
+  if (others.length === 0) return skipped(check, "no other machine's clock was seen");
   const off = ({ ahead, uncertain }: OtherClock): number => Math.max(0, Math.abs(ahead) - uncertain);
   const worst = others.reduce((a, b) => (off(b) > off(a) ? b : a));
   if (off(worst) <= NOTED_MS)

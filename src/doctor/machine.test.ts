@@ -118,7 +118,7 @@ describe("data directory", () => {
 
 describe("clock", () => {
   const at = (ahead: number, granularity = 0) =>
-    compared("Redis", { at: 1e12 + ahead, granularity }, 1e12, 1e12);
+    compared({ whose: "Redis", addresses: ["10.0.0.9"] }, { at: 1e12 + ahead, granularity }, 1e12, 1e12);
 
   test.each([
     [0, "fine"],
@@ -126,21 +126,43 @@ describe("clock", () => {
     [-10_000, "warning"],
     [60_000, "wrong"],
     [-60_000, "wrong"],
-  ])("%d ms off: %s", (ahead, level) => expect(judgeClock([at(0), at(ahead)]).level).toBe(level));
+  ])("%d ms off: %s", (ahead, level) => expect(judgeClock([at(0), at(ahead)], []).level).toBe(level));
 
   test("which of them is off, in which direction, and by how much", () => {
-    expect(judgeClock([at(60_000)]).text).toBe("this machine's is 60 s behind that of Redis");
-    expect(judgeClock([at(-60_000)]).text).toBe("this machine's is 60 s ahead of that of Redis");
+    expect(judgeClock([at(60_000)], []).text).toBe("this machine's is 60 s behind that of Redis");
+    expect(judgeClock([at(-60_000)], []).text).toBe("this machine's is 60 s ahead of that of Redis");
   });
 
   test("what is only uncertain is no fault: a header tells whole seconds, and an answer takes its time", () => {
     // The header says 7 s, but may have been written any time from 0 to 8 s, and up to 7,999 it says 7.
-    const header = compared("the page", { at: 1e12 + 7_000, granularity: 1_000 }, 1e12, 1e12 + 8_000);
-    expect(judgeClock([header]).level).toBe("fine");
-    expect(judgeClock([at(-1_000, 1_000)]).level).toBe("fine");
+    const header = compared(
+      { whose: "the page", addresses: ["8.8.4.4"] },
+      { at: 1e12 + 7_000, granularity: 1_000 },
+      1e12,
+      1e12 + 8_000,
+    );
+    expect(judgeClock([header], []).level).toBe("fine");
+    expect(judgeClock([at(-1_000, 1_000)], []).level).toBe("fine");
   });
 
-  test("without another clock", () => expect(judgeClock([]).level).toBe("skipped"));
+  test("this machine's own, told by its Redis or its page, is no other", () => {
+    const told = (...addresses: string[]) => ({ whose: "it", addresses, ahead: 0, uncertain: 0 });
+    const [socket, loopback, lan, other] = [
+      told(),
+      told("127.0.0.1"),
+      told("10.0.0.9", "192.168.1.20"),
+      told("10.0.0.9"),
+    ];
+    for (const own of [[], [socket], [loopback], [lan], [socket, loopback, lan]])
+      expect(judgeClock(own, ["192.168.1.20"])).toMatchObject({
+        level: "skipped",
+        text: "no other machine's clock was seen",
+      });
+    expect(judgeClock([socket, { ...other, whose: "Redis" }], ["192.168.1.20"])).toMatchObject({
+      level: "fine",
+      text: "agrees with that of Redis",
+    });
+  });
 });
 
 describe("redis", () => {

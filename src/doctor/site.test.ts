@@ -129,7 +129,12 @@ describe("the page", () => {
   test("of a node, with the time that it tells", async () => {
     const origin = await behind({});
     const visited = await visit(new URL(origin), Date.now);
-    expect(visited).toMatchObject({ origin, status: 200, date: { at: expect.any(Number) } });
+    expect(visited).toMatchObject({
+      origin,
+      status: 200,
+      date: { at: expect.any(Number) },
+      address: "127.0.0.1",
+    });
     expect(judgeSite(visited, NOW, false)).toEqual([
       { check: "page", level: "fine", text: `${origin} is a ChatRandom` },
     ]);

@@ -26,6 +26,8 @@ export type Visit =
       readonly certificate?: SeenCertificate;
       /** What the header Date says, and our clock before and after, in ms since the Unix epoch. */
       readonly date?: { at: number; asked: number; answered: number };
+      /** Whose answer it was. */
+      readonly address?: string;
     }
   | { readonly origin: string; readonly error: string; readonly code: string };
 
@@ -37,7 +39,7 @@ export async function visit(url: URL, wallClock: () => number, hops = MOST_HOPS)
   const { origin } = url;
   const asked = wallClock();
   try {
-    const { response, body } = await get(new URL("/healthz", url));
+    const { response, body, address } = await get(new URL("/healthz", url));
     const { location, date } = response.headers;
     const status = response.statusCode!;
     const next = location === undefined ? null : URL.parse(location, url);
@@ -50,6 +52,7 @@ export async function visit(url: URL, wallClock: () => number, hops = MOST_HOPS)
       status,
       body,
       ...(certificate && { certificate }),
+      address,
       ...(Number.isNaN(at) ? {} : { date: { at, asked, answered: wallClock() } }),
     };
   } catch (error) {
@@ -58,17 +61,18 @@ export async function visit(url: URL, wallClock: () => number, hops = MOST_HOPS)
   }
 }
 
-function get(url: URL): Promise<{ response: IncomingMessage; body: string }> {
+function get(url: URL): Promise<{ response: IncomingMessage; body: string; address: string }> {
   const request = url.protocol === "https:" ? requestSecurely : requestPlain;
   return new Promise((resolve, reject) => {
     // Any certificate will do here, so that the checks behind it can go on; it is judged by itself.
     const asked = request(url, { agent: false, rejectUnauthorized: false } as object, (response) => {
       let body = "";
+      const address = response.socket.remoteAddress ?? "";
       response.setEncoding("utf8").on("data", (text: string) => {
         body += text;
         if (body.length > MOST_BYTES) asked.destroy(new Error("it answers more than it was asked for"));
       });
-      response.once("end", () => resolve({ response, body })).once("error", reject);
+      response.once("end", () => resolve({ response, body, address })).once("error", reject);
     });
     const late = setTimeout(() => {
       asked.destroy(Object.assign(new Error("no answer"), { code: "ETIMEDOUT" }));

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import { Cluster, Redis } from "ioredis";
 import type { RedisOptions } from "ioredis";
 import { parseRedisAddress } from "./address.ts";
@@ -23,6 +24,8 @@ export interface RedisConnection {
   check(timeout: number, stopping?: AbortSignal): Promise<void>;
   /** The address by which this machine reaches Redis; undefined over a unix socket or while there is no connection. */
   localAddress(): string | undefined;
+  /** Those of the Redis servers; none over a unix socket or while there is no connection. */
+  remoteAddresses(): string[];
   /** Stops trying, and ends the connection once what was sent is answered. */
   close(): Promise<void>;
 }
@@ -103,6 +106,11 @@ export function connectRedis(target: string, events: RedisEvents = {}, readsOnly
     return client;
   };
 
+  const streams = (): Partial<Socket>[] => {
+    const { client } = connection;
+    const servers = client instanceof Cluster ? client.nodes("master") : [client];
+    return servers.flatMap(({ stream }) => stream ?? []);
+  };
   const connection: { -readonly [Key in keyof RedisConnection]: RedisConnection[Key] } = {
     client: undefined as unknown as RedisClient,
     get ready() {
@@ -142,11 +150,8 @@ export function connectRedis(target: string, events: RedisEvents = {}, readsOnly
       });
       await requireServer(connection.client, address, readsOnly);
     },
-    localAddress() {
-      const { client } = connection;
-      const servers = client instanceof Cluster ? client.nodes("master") : [client];
-      return servers.map(({ stream }) => stream?.localAddress).find((found) => found !== undefined);
-    },
+    localAddress: () => streams().find(({ localAddress }) => localAddress !== undefined)?.localAddress,
+    remoteAddresses: () => streams().flatMap(({ remoteAddress }) => remoteAddress ?? []),
     async close() {
       closed = true;
       const { client } = connection;

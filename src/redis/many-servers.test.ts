@@ -82,6 +82,7 @@ describe("in a Cluster", () => {
     const pool = poolKeys(PREFIX);
     const { servers, connection } = await connect(startTestCluster(pool));
     expect(connection.localAddress()).toBe("127.0.0.1");
+    expect(new Set(connection.remoteAddresses())).toEqual(new Set(["127.0.0.1"]));
     await matchSomebody(connection);
 
     const registry = redisRegistry(connection, PREFIX, {

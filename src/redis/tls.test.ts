@@ -64,6 +64,7 @@ test("a single server", async () => {
   await connection.check(5_000);
   expect(await connection.client.set("key", "value")).toBe("OK");
   expect(connection.localAddress()).toBe("127.0.0.1");
+  expect(connection.remoteAddresses()).toEqual(["127.0.0.1"]);
 });
 
 test("a Sentinel and its master", async () => {

@@ -80,13 +80,13 @@ async function found(...args: string[]) {
   };
 }
 
-test("beside a server that is right nothing is wrong: port, Redis, clock, page, WebSocket, relay by UDP and TCP", async () => {
+test("beside a server that is right nothing is wrong: port, Redis, page, WebSocket, relay by UDP and TCP", async () => {
   const { code, levels, of, wrong } = await found(...args);
   expect(wrong).toEqual([]);
   expect(code).toBe(0);
   expect(of(`port ${port} tcp`)!.text).toBe("ChatRandom runs here");
   expect(of("redis")!.text).toMatch(/^Valkey .* at the embedded socket answers/);
-  expect(of("clock")!.text).toMatch(/Redis and localhost:\d+|Redis and 127\.0\.0\.1:\d+/);
+  expect(of("clock")).toMatchObject({ level: "skipped", text: "no other machine's clock was seen" });
   expect(of("file descriptors")!.text).toContain("of the ChatRandom that runs here");
   expect([levels("page"), levels("websocket"), levels("relay")]).toEqual([
     ["fine"],
