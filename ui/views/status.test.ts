@@ -79,13 +79,31 @@ test.each(Object.keys(words.trouble.failed) as (keyof typeof words.trouble.faile
   },
 );
 
-test.each(["byVisitor", "byPlace"] as const)(
-  "whose address is hidden %s reads that only the relay was tried, and what helps then",
-  (addressHidden) => {
-    const { noWayThrough, broken } = words.trouble.failed;
-    const lines = words.trouble.failedHidden[addressHidden];
-    expect(tell({ ...waiting, trouble: "noWayThrough", addressHidden })).toEqual({ ...noWayThrough, lines });
-    expect(tell({ ...waiting, trouble: "broken", addressHidden })).toEqual(broken);
+test.each([
+  ["noWayThrough", "no", "No way through", /would not let you reach each other.*press Next/, /without a VPN/],
+  ["noWayThrough", "byVisitor", "No way through", /Your address is hidden.*press Next/, /my address” off/],
+  [
+    "noWayThrough",
+    "byPlace",
+    "No way through",
+    /All calls here take.*relay.*press Next/,
+    /people who run this/,
+  ],
+  ["strangerSilent", "no", "No answer from them", /Their browser says nothing/, /Press Next/],
+  ["browserRefused", "no", "Your browser makes no more calls", /Close other tabs/, /load this page again/],
+  ["broken", "no", "The connection broke", /way between you was lost/, /Press Next/],
+] as const)("%s, the address hidden %s: %s", (trouble, addressHidden, title, what, help) => {
+  const told = tell({ ...waiting, phase: "connecting", trouble, addressHidden });
+  expect(told.title).toBe(title);
+  expect(told.lines[0]).toMatch(what);
+  expect(told.lines.at(-1)).toMatch(help);
+});
+
+test.each(["strangerSilent", "browserRefused", "broken"] as const)(
+  "that the address is hidden does not matter to %s",
+  (trouble) => {
+    for (const addressHidden of ["byVisitor", "byPlace"] as const)
+      expect(tell({ ...waiting, trouble, addressHidden })).toEqual(words.trouble.failed[trouble]);
   },
 );
 

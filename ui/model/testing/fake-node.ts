@@ -76,7 +76,8 @@ export class FakeNode {
       this.#blocked.push(new Set([pair.offerer, pair.answerer]));
       this.#part(session, "blocked")();
     } else if (message.type === "ping") {
-      this.say(session, { type: "pong" });
+      // A page that asks waits for the answer from then on: it cannot have come before.
+      queueMicrotask(() => this.say(session, { type: "pong" }));
     }
   }
 
