@@ -14,14 +14,14 @@ export type EndReason = "left" | "next" | "lost" | "blocked" | "removed";
 export const REPORT_REASONS = ["nudity", "minor", "harassment", "violence", "spam", "other"] as const;
 export type ReportReason = (typeof REPORT_REASONS)[number];
 
-/** Whether two pages ever had a connection; `abandoned`: somebody went on or away before it was there. */
+/** Whether two pages ever had a connection; `abandoned`: somebody went on or away before it could be called overdue. */
 export const CALL_OUTCOMES = ["connected", "failed", "abandoned"] as const;
 export type CallOutcome = (typeof CALL_OUTCOMES)[number];
 /** What went wrong with a call. A call that was connected has one too when it broke, or had no picture of ours. */
 export const CALL_CAUSES = [
   "no_way_through", // their networks, or the relay, let nothing through
   "stranger_gone", // the other page never said a word, or is lost
-  "stranger_left", // the other visitor went on before there was a connection
+  "stranger_left", // the other visitor went on before a connection was overdue
   "left", // this visitor did
   "server_gone", // the node was out of reach
   "browser_refused", // this browser makes no more connections

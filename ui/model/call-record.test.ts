@@ -14,7 +14,7 @@ interface End extends Last {
   media: MediaState;
 }
 const quality = (made: CallRecord, change: Partial<End> = {}) => {
-  const last: Last = { state: "connected", obstacle: "network", mode: "video", ...change };
+  const last: Last = { state: "connected", obstacle: "network", overdue: false, mode: "video", ...change };
   return made.quality(change.why ?? "stopped", last, change.reachable ?? true, change.media ?? "granted");
 };
 const record = (...states: CallState[]): CallRecord => {
@@ -69,6 +69,12 @@ test.each<[Partial<End>, string, string]>([
   [{ state: "connecting", why: "blocked" }, "abandoned", "stranger_left"],
   [{ state: "connecting", why: "lost" }, "failed", "stranger_gone"],
   [{ state: "connecting", reachable: false }, "failed", "server_gone"],
+  [{ state: "connecting", overdue: true }, "failed", "no_way_through"],
+  [{ state: "connecting", overdue: true, why: "next" }, "failed", "no_way_through"],
+  [{ state: "connecting", overdue: true, obstacle: "stranger" }, "failed", "stranger_gone"],
+  [{ state: "connecting", overdue: true, obstacle: "browser" }, "failed", "browser_refused"],
+  [{ state: "connecting", overdue: true, why: "lost" }, "failed", "stranger_gone"],
+  [{ state: "connecting", overdue: true, reachable: false }, "failed", "server_gone"],
   [{ state: "failed" }, "failed", "no_way_through"],
   [{ state: "failed", why: "next" }, "failed", "no_way_through"],
   [{ state: "failed", obstacle: "stranger" }, "failed", "stranger_gone"],

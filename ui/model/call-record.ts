@@ -12,6 +12,8 @@ export type EndOfCall = EndReason | "stopped";
 export interface Last {
   state: CallState;
   obstacle: Obstacle;
+  /** Whether the first connection should have been there. */
+  overdue: boolean;
   mode: Mode;
 }
 
@@ -54,9 +56,8 @@ export class CallRecord {
 
   /** `reachable`: whether the node was in reach. */
   quality(why: EndOfCall, last: Last, reachable: boolean, media: MediaState): Quality {
-    const { state, obstacle, mode } = last;
     const cause =
-      state === "connected" ? mediaCause(mode, media) : whyWithout(why, state, obstacle, reachable);
+      last.state === "connected" ? mediaCause(last.mode, media) : whyWithout(why, last, reachable);
     const gone = cause === "left" || cause === "stranger_left";
     const quality: Quality = {
       type: "quality",
@@ -79,10 +80,10 @@ export class CallRecord {
 }
 
 /** Why there was no connection in the end. */
-function whyWithout(why: EndOfCall, state: CallState, obstacle: Obstacle, reachable: boolean): CallCause {
+function whyWithout(why: EndOfCall, { state, obstacle, overdue }: Last, reachable: boolean): CallCause {
   if (!reachable) return "server_gone";
   if (why === "lost" || why === "removed") return "stranger_gone";
-  if (state === "failed") {
+  if (state === "failed" || overdue) {
     if (obstacle === "network") return "no_way_through";
     return obstacle === "browser" ? "browser_refused" : "stranger_gone";
   }

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { ATTEMPT_MS, DISCONNECTED_MS, FAILED_AFTER_MS } from "./patience.ts";
+import { ATTEMPT_MS, DISCONNECTED_MS, FAILED_AFTER_MS, OVERDUE_MS } from "./patience.ts";
 import { TwoPages } from "./testing/two-pages.ts";
 
 let pages: TwoPages;
@@ -266,6 +266,30 @@ test("says what stands in the way", async () => {
     expect([poor[role].call.state, poor[role].call.obstacle]).toEqual(["failed", "browser"]);
     expect(poor.other(poor[role]).call.obstacle).toBe(role === "offerer" ? "stranger" : "network");
   }
+});
+
+test("is overdue once its first connection was tried for long, since the node is there", async () => {
+  const { offerer, answerer, clock, network } = pages;
+  const overdue = async (ms: number): Promise<boolean[]> => {
+    await clock.pass(ms);
+    return [offerer.call.overdue, answerer.call.overdue];
+  };
+  network.works = false;
+  pages.match();
+  expect(await overdue(OVERDUE_MS - 1)).toEqual([false, false]);
+  expect(await overdue(1)).toEqual([true, true]);
+  offerer.setReachable(false);
+  offerer.setReachable(true);
+  expect(await overdue(OVERDUE_MS - 1)).toEqual([false, true]);
+  expect(await overdue(1)).toEqual([true, true]);
+
+  network.works = true;
+  expect(await overdue(2 * ATTEMPT_MS)).toEqual([false, false]);
+  expect(pages.connected).toBe(true);
+  network.works = false;
+  network.cut("failed");
+  // Mostly the stranger has closed the page then, which the node tells after a while.
+  expect(await overdue(2 * OVERDUE_MS)).toEqual([false, false]);
 });
 
 describe("a broken socket", () => {

@@ -27,6 +27,7 @@ import {
   FAILED_AFTER_MS,
   FAILED_MS,
   GIVE_UP_MS,
+  OVERDUE_MS,
   REBUILD_MS,
   RESTART_MS,
 } from "./patience.ts";
@@ -91,6 +92,11 @@ export class Call {
   get obstacle(): Obstacle {
     if (this.#refused) return "browser";
     return this.#heardOfStranger ? "network" : "stranger";
+  }
+
+  /** Whether the first connection should be there by now. The time before the node came back does not count. */
+  get overdue(): boolean {
+    return this.#state === "connecting" && this.#clock.now() - this.#troubledAt >= OVERDUE_MS;
   }
 
   /** What the page after a reload needs to go on. */

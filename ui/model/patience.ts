@@ -10,6 +10,11 @@ export const FAILED_MS = 300;
 export const REBUILD_MS = 2_000;
 /** What an ICE restart takes at most, where it helps at all. */
 export const RESTART_MS = 4_000;
+/**
+ * Usual connections are there in a second or two, and by now both sides have given the first attempt up: who leaves
+ * sooner did not wait to see, who leaves later leaves a call that failed. Few stay until the page says so.
+ */
+export const OVERDUE_MS = 10_000;
 /** Without a connection for so long it is fair to say that there is no way; and for so long, to try no more. */
 export const FAILED_AFTER_MS = 25_000;
 export const GIVE_UP_MS = 120_000;
