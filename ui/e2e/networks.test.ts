@@ -107,15 +107,20 @@ describe("where nothing but port 443 is let through", () => {
   });
 });
 
-test("a call whose direct way breaks goes on by the relay", async () => {
+test("a call whose direct way breaks goes on by the relay, with the connection that it has", async () => {
   networks.forward(true);
   const [red, green] = await pair();
+  const callConnections = () => Promise.all([red.callConnection(), green.callConnection()]);
+  const offers = () => [...red.frames, ...green.frames].filter((frame) => frame.includes('"type":"offer"'));
   await expect.poll(async () => isDirect(await red.way()), POLL).toBe(true);
+  const [made, offered] = [await callConnections(), offers().length];
   networks.forward(false);
   await expect
     .poll(async () => [(await red.way())?.local, (await green.way())?.local], POLL)
     .toContain("relay");
   await Promise.all([red.meets(green), green.meets(red)]);
+  expect(await callConnections()).toEqual(made);
+  expect(offers().length).toBeGreaterThan(offered); // ICE restarted
   await green.say("that was quick");
   await red.hears("that was quick");
 

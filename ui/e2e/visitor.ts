@@ -202,7 +202,9 @@ export class Visitor {
   /** Which of the peer connections that the page has made carries the call. A spare one may come after it. */
   callConnection(): Promise<number> {
     return this.page.evaluate(() =>
-      (window as unknown as Probed).peerConnections.findIndex((each) => each.connectionState === "connected"),
+      (window as unknown as Probed).peerConnections.findLastIndex(
+        (each) => each.connectionState === "connected",
+      ),
     );
   }
 
