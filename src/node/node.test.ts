@@ -446,6 +446,16 @@ test("a signal to a node that is not there any more makes the store be asked whe
   expect(signals).toEqual(["c", "c"]);
 });
 
+test.each([
+  ["is there", "b", 4503],
+  ["has died meanwhile, from where the visitor may have come back", "gone", 4402],
+])("S3: who is taken over by a node that %s", async (_, by, code) => {
+  const { node, visitor } = await pairedOver();
+  await settled();
+  node.onEnvelope(by, { kind: "takeover", session: sessionIdOf(TOKEN), epoch: 3 });
+  expect(visitor.socket.closed?.code).toBe(code);
+});
+
 test("S3: a session, whose other side may have moved or left unheard, is held against the store once a minute", async () => {
   const { clock, matcher, visitor, signals } = await pairedOver();
   const aMinutePasses = async (): Promise<void> => {

@@ -173,7 +173,9 @@ export class Sessions {
       this.#outgoing.went(seat, pair, by);
       this.#moves.went(session, by, { pair, held, heardOut });
     } else this.#moves.went(session, by);
-    this.dispatch(seat, { type: "superseded", late: late ?? false });
+    // Of a node that is gone by now, whose visitor may be back from there already.
+    const isGone = !this.#parts.link.peers().some(({ node, state }) => node === by && state === "up");
+    this.dispatch(seat, { type: "superseded", late: (late ?? false) || isGone });
   }
 
   #give(session: string, note: Signal): boolean {
