@@ -1,7 +1,7 @@
 /**
- * Writes lines to a file descriptor. It waits for no slow reader, and lines that cannot be written are lost and do no more
- * harm: a server outlives its log, and writes it again when there is room. (pino's own destination throws when the disk is
- * full, and at the end of the process it tries again for ever.)
+ * Writes lines to a file descriptor. It waits for no slow reader but at the end of the process, for the last lines. What
+ * cannot be written is lost and does no more harm: a server outlives its log, and writes it again when there is room.
+ * (pino's own destination throws when the disk is full, and at the end of the process it tries again for ever.)
  */
 import { write, writeSync } from "node:fs";
 import type { DestinationStream } from "pino";

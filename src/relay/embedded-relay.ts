@@ -154,7 +154,7 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
       tell(line) {
         addRefusals(refusals, line);
         unbound = unboundIn(line, port) ?? unbound;
-        return withoutAddresses(line);
+        return redacted(line);
       },
       answers: async () => {
         const answers = await answersStun(proxyPort);
@@ -279,7 +279,7 @@ function removeOldFiles(directory: string): void {
 }
 
 /** It says whom it refused to relay to, and that may be a visitor. */
-const withoutAddresses = (line: string): string =>
+const redacted = (line: string): string =>
   line.replace(
     /\b\d{1,3}(\.\d{1,3}){3}\b|(?<![\w:])[0-9a-f]{0,4}(:[0-9a-f]{0,4}){2,7}(?![\w:])/gi,
     "[address]",
