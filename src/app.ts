@@ -149,7 +149,8 @@ export async function run(
     if (share?.before !== undefined) await matcher.retire(share.before);
     if (kind === "serve") await retireEarlierRun(matcher, redisRegistry(redis, PREFIX), share);
     const metrics = createMetrics(() => node.numbers());
-    const room = roomFor(config.session.max, { clock: realClock, log });
+    const admitted = { visitors: config.session.max, streams: config.turn.max_allocations };
+    const room = roomFor(admitted, { clock: realClock, log });
     const link =
       kind === "join" || share
         ? await openLink(id, config, share?.link, redis, {
@@ -212,9 +213,10 @@ export async function run(
     const shared = relay();
     const used =
       shared &&
-      useRelay(shared, config.turn, {
+      useRelay(shared, {
         metrics,
         addresses,
+        room,
         clock: realClock,
         ...(opened && { counts: () => opened.counts() }),
       });
@@ -234,8 +236,7 @@ export async function run(
         },
         reusePort: share !== undefined,
         room: {
-          // What the relay is handed takes another one each, to there.
-          most: () => room.connections - (used?.streams ?? 0),
+          most: (arrivals) => (used ? room.beside(used.streams, arrivals) : room.connections),
           full() {
             metrics.dropped("full");
             room.noConnection();

@@ -150,6 +150,15 @@ describe("what says nothing sensible", () => {
     expect(server.dropped).toEqual(["slow", "slow", "slow"]);
   });
 
+  test("is told who says how many may be open: each may yet take more than itself", async () => {
+    let told = 0;
+    const room = { most: (arrivals: number) => 4 - arrivals, full: () => void (told += 1) };
+    const server = await start({ room });
+    const silent = [plain(server), plain(server), plain(server)];
+    await once(silent[2]!.resume(), "close");
+    expect([told, server.arrivals]).toEqual([1, 2]);
+  });
+
   test("is bounded in number: the oldest makes room, and visitors get through", async () => {
     const server = await start({ rules: { timeout: 10_000, max: 10 } });
     const silent = Array.from({ length: 30 }, () => plain(server));

@@ -35,8 +35,11 @@ export interface HttpParts {
   https?: HttpsParts;
   /** Whether other processes listen on the same port. */
   reusePort?: boolean;
-  /** How many connections may be open, asked for each new one. One more is closed at once, and told. */
-  room?: { most(): number; full(): void };
+  /**
+   * How many connections may be open while so many have not said yet what they want, asked for each new one. One more is
+   * closed at once, and told.
+   */
+  room?: { most(arrivals: number): number; full(): void };
 }
 
 /** In ms. */
@@ -106,7 +109,7 @@ export async function startHttp(
   const { room } = parts;
   if (room) {
     // At the limit of open files libuv closes them as well, but nobody is told, and nothing is left for anything else.
-    Object.defineProperty(server, "maxConnections", { get: () => room.most() });
+    Object.defineProperty(server, "maxConnections", { get: () => room.most(shared?.arrivals ?? 0) });
     server.on("drop", () => room.full());
   }
   const shared = https && sharePort(server, https);

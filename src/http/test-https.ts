@@ -14,7 +14,7 @@ import type { Certificate } from "../tls/certificate.ts";
 import { createSelfSigned } from "../tls/self-signed.ts";
 import { clientOf } from "./client.ts";
 import { startHttp } from "./server.ts";
-import type { HttpServer, HttpsParts } from "./server.ts";
+import type { HttpParts, HttpServer, HttpsParts } from "./server.ts";
 
 export let certificate: Certificate;
 beforeAll(async () => {
@@ -30,6 +30,7 @@ export interface Options extends Partial<HttpsParts> {
   trusted?: string[];
   current?: Certificate;
   off?: boolean;
+  room?: HttpParts["room"];
 }
 
 export interface Started extends HttpServer {
@@ -51,6 +52,7 @@ export async function start({
   trusted = [],
   current = certificate,
   off,
+  room,
   ...https
 }: Options = {}): Promise<Started> {
   const clock = new StillClock();
@@ -67,6 +69,7 @@ export async function start({
         ),
       pageFiles: [],
       log: { error() {} },
+      ...(room && { room }),
       https: off
         ? undefined
         : {

@@ -1,7 +1,6 @@
 /** The embedded relay as a node uses it: what comes for it at the shared port, and how it is. */
 import type { Socket } from "node:net";
 import type { Clock } from "../clock.ts";
-import type { Config } from "../config/options.ts";
 import { seldom } from "../seldom.ts";
 import { answersStun } from "./answers-stun.ts";
 import type { RelayCounts } from "./counts.ts";
@@ -28,6 +27,8 @@ export interface UseParts {
     /** Stands for an address; undefined where it does not count. */
     keyOf(address: string): string | undefined;
   };
+  /** What it may be handed at a time, and the word that it has as much. */
+  readonly room: { readonly streams: number; noStream(): void };
   readonly clock: Clock;
   /** Workers do not know: the process is the supervisor's. */
   readonly counts?: () => Promise<RelayCounts>;
@@ -47,16 +48,18 @@ const ASK_EVERY_MS = 1_000;
 
 export function useRelay(
   { proxyPort }: SharedRelay,
-  { max_allocations }: Pick<Config["turn"], "max_allocations">,
-  { metrics, addresses, clock, counts }: UseParts,
+  { metrics, addresses, room, clock, counts }: UseParts,
 ): UsedRelay {
   const admits = streamRate();
   const forwarder = forwardTo({
     port: proxyPort,
-    max: max_allocations,
+    max: room.streams,
     admits: (address) => admits(addresses.keyOf(address), clock.now()),
     forwarded: () => metrics.forwarded(),
-    refused: (why) => metrics.notForwarded(why),
+    refused(why) {
+      metrics.notForwarded(why);
+      if (why === "crowded") room.noStream();
+    },
   });
   // It is asked and not its process: workers have no other way, and one that hangs is not up.
   const isUp = seldom(clock, ASK_EVERY_MS, () => answersStun(proxyPort));

@@ -18,6 +18,7 @@ import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
+import { connect as connectSecurely } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
@@ -135,6 +136,35 @@ test("where open files are few it keeps some for itself, and says once what to c
     await vi.waitUntil(() => dropped().catch(() => 0), { timeout: 10_000, interval: 20 }),
   ).toBeGreaterThanOrEqual(40);
   expect(lines.filter((line) => line.includes("LimitNOFILE"))).toHaveLength(1);
+});
+
+test("where open files are few a burst for the relay, of which each takes two, leaves some for everybody else", async () => {
+  const limited = ["-c", 'ulimit -n 200; exec "$0" "$@"', EXECUTABLE, ...options(root)];
+  const { child, url } = await serve("/bin/sh", limited);
+  const lines: string[] = [];
+  createInterface({ input: child.stderr! }).on("line", (line) => lines.push(line));
+  const { hostname, port } = new URL(url);
+  let [answered, closed, most] = [0, 0, 0];
+  const look = (): void => {
+    most = Math.max(most, readdirSync(`/proc/${child.pid}/fd`).length);
+  };
+  const binding = Buffer.concat([Buffer.from("000100002112a442", "hex"), Buffer.alloc(12)]);
+  const crowd = Array.from({ length: 150 }, () =>
+    connectSecurely({ host: hostname, port: Number(port), rejectUnauthorized: false }),
+  );
+  for (const socket of crowd) {
+    socket.once("secureConnect", () => socket.write(binding)).on("error", () => {});
+    socket.once("data", () => (answered += 1)).once("close", () => (closed += 1));
+    socket.once("data", look).once("close", look);
+  }
+  await vi.waitUntil(() => answered + closed >= 150, { timeout: 30_000, interval: 5 });
+  look();
+  expect((await fetch(`${url}readyz`)).status).toBe(200);
+  // A quarter of the connections that so many files are enough for.
+  expect(answered).toBe(25);
+  expect(most).toBeLessThan(150);
+  for (const socket of crowd) socket.destroy();
+  await vi.waitUntil(() => lines.some((line) => line.includes("LimitNOFILE")), { timeout: 10_000 });
 });
 
 test("it serves alone in an empty root directory, for an ordinary user without HOME, from a path with a space", async () => {
