@@ -2,7 +2,7 @@
  * Every word of the page, in English. Views hold none of their own, so that another language is another file of this
  * shape. A value is plain text or a function to plain text; nothing here is ever read as HTML.
  */
-import type { EndReason, Relaxation, ReportReason } from "../../src/protocol/messages.ts";
+import type { EndReason, Mode, Relaxation, ReportReason } from "../../src/protocol/messages.ts";
 import type { AddressHidden, Failure, Halt } from "../model/state.ts";
 
 const number = new Intl.NumberFormat("en");
@@ -62,12 +62,12 @@ export const words = {
     searchHalts: "Your search waits",
     alone: "Nobody else is here yet. Keep this page open: the moment somebody comes, you meet.",
     otherTab: "Your other tab never meets this one. To try it alone, open a private window.",
-    /** `others` look as well; none of them may fit, or be met again so soon. */
-    lookingToo: (others: number) =>
+    /** `others` look as well, in whatever mode; none of them may fit, or be met again so soon. */
+    lookingToo: (others: number, mode: Mode) =>
       others < 1
         ? "Nobody else is looking at this moment."
         : others === 1
-          ? "One other person is looking as well."
+          ? `One other is looking, perhaps for ${mode === "video" ? "text" : "video"} only.`
           : `${number.format(others)} others are looking as well.`,
     mayMeetAgain: "If nobody new comes soon, you may meet the last person again.",
     connecting: "Found somebody",

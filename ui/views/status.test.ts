@@ -1,6 +1,14 @@
 import { expect, test } from "vitest";
 import { words } from "../locales/en.ts";
-import { languageName, sharedWords, tell, tellAddress, tellServer, type Situation } from "./status.ts";
+import {
+  languageName,
+  sharedWords,
+  tell,
+  tellAddress,
+  tellOthers,
+  tellServer,
+  type Situation,
+} from "./status.ts";
 
 const waiting: Situation = {
   phase: "waiting",
@@ -53,6 +61,25 @@ test("when only one other looks, who has met somebody reads that it may be the s
     expect(tell({ ...two, ...change }).lines).toEqual([]);
   expect(tell({ ...two, online: 1 }).lines).toEqual([words.stage.alone]);
   expect(tell({ ...two, otherTab: true }).lines).toEqual([words.stage.otherTab]);
+});
+
+test("one other who looks and is not found may want another mode, for the number counts both", () => {
+  const one = { ...waiting, othersLooking: 1 } as const;
+  expect(tellOthers(one)).toBe("One other is looking, perhaps for text only.");
+  expect(tellOthers({ ...one, mode: "text" })).toBe("One other is looking, perhaps for video only.");
+  expect(tellOthers({ ...one, othersLooking: 0 })).toBe("Nobody else is looking at this moment.");
+  expect(tellOthers({ ...one, othersLooking: 1_200 })).toBe("1,200 others are looking as well.");
+});
+
+test.each<Partial<Situation>>([
+  { phase: "talking" },
+  { server: { state: "reconnecting", attempt: 1 } },
+  { trouble: "tooFast" },
+  { othersLooking: null },
+  { online: null },
+  { online: 1, othersLooking: 0 },
+])("nothing is said of others who look while %j", (change) => {
+  expect(tellOthers({ ...waiting, ...change })).toBeNull();
 });
 
 test("who waits while the server is away is told so, and nothing of a search that nobody makes", () => {

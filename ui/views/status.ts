@@ -67,6 +67,15 @@ export function tell(s: Situation): Telling {
   }
 }
 
+/** How many look beside who does; null while nobody knows, or it helps nobody. */
+export function tellOthers(s: Situation): string | null {
+  const { phase, server, trouble, online, othersLooking } = s;
+  if (phase !== "waiting" || server.state !== "open" || trouble !== null) return null;
+  // Who is alone is told so already.
+  if (othersLooking === null || online === null || online <= 1) return null;
+  return words.stage.lookingToo(othersLooking, s.mode);
+}
+
 /** Beyond which wishes the search has gone. */
 function relaxedWords(relaxed: readonly Relaxation[]): string[] {
   const wishes = relaxed.filter((which) => which !== "recent");

@@ -5,7 +5,7 @@ import { useStore } from "./context.ts";
 import { Figure, TONES } from "./figure.tsx";
 import { Picture } from "./picture.tsx";
 import { situation } from "./situation.ts";
-import { isFailure, tell } from "./status.ts";
+import { isFailure, tell, tellOthers } from "./status.ts";
 
 /** A new face each time one has looked out and sunk away again. Steps that never repeat a look soon. */
 const another = (seed: number) => seed + 11;
@@ -22,9 +22,9 @@ export function StrangerWindow({ video }: { video: boolean }) {
     if (phase === "connecting") setSeed(another);
   }, [phase]);
 
-  const { title, lines } = tell(situation(store));
-  const others = store.othersLooking.value;
-  const open = store.server.value.state === "open";
+  const now = situation(store);
+  const { title, lines } = tell(now);
+  const others = tellOthers(now);
   return (
     <div
       class={`window theirs tone-${seed % TONES}`}
@@ -38,11 +38,7 @@ export function StrangerWindow({ video }: { video: boolean }) {
           {lines.map((line) => (
             <p key={line}>{line}</p>
           ))}
-          {phase === "waiting" &&
-            open &&
-            !store.trouble.value &&
-            others !== null &&
-            (store.online.value ?? 0) > 1 && <p class="count">{words.stage.lookingToo(others)}</p>}
+          {others && <p class="count">{others}</p>}
         </div>
         <div
           class="peek"
