@@ -27,7 +27,7 @@ import { connectRedis, type RedisConnection } from "./redis/client.ts";
 import { PREFIX } from "./redis/keys.ts";
 import { listenHost } from "./relay/addresses.ts";
 import { relayIce } from "./relay/ice-servers.ts";
-import { isPublic } from "./relay/ranges.ts";
+import { isPublic } from "./address-ranges.ts";
 import { testRelay, type Tried } from "./relay/self-test.ts";
 import { dataDirStore } from "./tls/data-dir-store.ts";
 import type { Certificate } from "./tls/certificate.ts";

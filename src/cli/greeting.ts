@@ -5,7 +5,7 @@ import { renderUnicodeCompact } from "uqr";
 import type { Config } from "../config/options.ts";
 import { isLoopbackHost } from "../loopback.ts";
 import type { SharedRelay } from "../relay/embedded-relay.ts";
-import { isPrivate, isPublic } from "../relay/ranges.ts";
+import { isPrivate, isPublic } from "../address-ranges.ts";
 import type { Shown } from "../tls/certificate.ts";
 import { VERSION } from "../version.ts";
 

@@ -1,5 +1,5 @@
 /** Options that are each allowed but cannot work together. */
-import { isOutward } from "../relay/ranges.ts";
+import { isOutward } from "../address-ranges.ts";
 import { type Config, type Key, options } from "./options.ts";
 
 export interface Contradiction {

@@ -1,7 +1,7 @@
 /** Whether the addresses that others are told lead here, as far as can be seen. */
 import { isIP } from "node:net";
 import { isLoopback } from "../loopback.ts";
-import { isPublic } from "../relay/ranges.ts";
+import { isPublic } from "../address-ranges.ts";
 import type { Tried } from "../relay/self-test.ts";
 import { type Finding, fine, skipped, spelled, warning, wrong } from "./finding.ts";
 

@@ -9,7 +9,7 @@ import {
   signatureOf,
   type Wanted,
 } from "./addresses.ts";
-import { isOutward, isPublic } from "./ranges.ts";
+import { isOutward, isPublic } from "../address-ranges.ts";
 
 const machine = (addresses: string[], outward: string[] = []): Machine => ({
   interfaces: {

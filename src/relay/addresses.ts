@@ -5,7 +5,7 @@ import { isIP, isIPv4 } from "node:net";
 import { networkInterfaces, type NetworkInterfaceInfo } from "node:os";
 import { Failure } from "../failure.ts";
 import { isLoopbackHost } from "../loopback.ts";
-import { isLoopbackAddress, isOutward, isPublic } from "./ranges.ts";
+import { isLoopbackAddress, isOutward, isPublic } from "../address-ranges.ts";
 
 export interface Wanted {
   /** Where the page is listened for. */

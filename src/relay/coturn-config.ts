@@ -1,7 +1,7 @@
 /** coturn's configuration file, from what was decided. */
 import { isIPv4 } from "node:net";
 import type { RelayAddresses } from "./addresses.ts";
-import { LOOPBACK, NOBODY, PRIVATE, type Range, TEST } from "./ranges.ts";
+import { LOOPBACK, NOBODY, PRIVATE, type Range, TEST } from "../address-ranges.ts";
 
 export interface RelayLimits {
   /** Allocations of one session at a time, and of all. */

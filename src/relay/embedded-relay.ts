@@ -30,7 +30,7 @@ import { addRefusals, noRefusals, type RelayCounts } from "./counts.ts";
 import { relaySecretOf } from "./credentials.ts";
 import type { OwnRelay } from "./ice-servers.ts";
 import { findPublicAddress, type Sought } from "./public-address.ts";
-import { isPrivate } from "./ranges.ts";
+import { isPrivate } from "../address-ranges.ts";
 import { Whereabouts } from "./whereabouts.ts";
 
 export interface EmbeddedRelayOptions {

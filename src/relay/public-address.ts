@@ -8,7 +8,7 @@ import type { Clock } from "../clock.ts";
 import type { Nat } from "./addresses.ts";
 import { credentialsFor } from "./credentials.ts";
 import { type IcePlace, parseIceUrl } from "./ice-url.ts";
-import { isPublic } from "./ranges.ts";
+import { isPublic } from "../address-ranges.ts";
 import { openTurnClient, type TurnClient } from "./turn-client.ts";
 
 /** A relay whose public address is looked for. */

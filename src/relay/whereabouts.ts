@@ -14,7 +14,7 @@ import {
   type Wanted,
 } from "./addresses.ts";
 import type { Sought } from "./public-address.ts";
-import { isPublic } from "./ranges.ts";
+import { isPublic } from "../address-ranges.ts";
 
 export interface WhereaboutsParts {
   readonly wanted: Wanted;
