@@ -13,6 +13,7 @@ import type { Credentials } from "./credentials.ts";
 import { coturn } from "./embedded-relay.ts";
 import { proxyHeader } from "./forward.ts";
 import type { Finder, FinderParts } from "./public-address.ts";
+import { isPublic } from "../address-ranges.ts";
 import {
   ALL_ARRIVED,
   coturnBinary,
@@ -568,6 +569,29 @@ async function scan(port: number) {
     close: () => socket.close(),
   };
 }
+
+describe("behind a proxy that is trusted", () => {
+  const warned = async (proxies: string, env: Record<string, string> = {}) => {
+    const { logged, shared } = await openTestRelay({ CHATRANDOM_HTTP_TRUSTED_PROXIES: proxies, ...env });
+    const lines = logged.filter(({ level }) => level === "warn").map(({ message }) => message);
+    return { lines, reach: shared().reach };
+  };
+
+  test.skipIf(isPublic(host))("elsewhere it warns that nobody may find it at the name of that", async () => {
+    for (const proxies of ["10.0.0.9", "loopback,10.0.0.0/8", "uniquelocal"])
+      expect(await warned(proxies)).toEqual({
+        reach: "private",
+        lines: [expect.stringMatching(/proxy's name.*turn\.public_address.*turn\.urls/)],
+      });
+  });
+
+  test("on this machine, or where it has a public address, there is nothing to warn of", async () => {
+    for (const proxies of ["", "loopback", "127.0.0.0/8,::1"])
+      expect((await warned(proxies)).lines).toEqual([]);
+    const known = await warned("10.0.0.9", { CHATRANDOM_TURN_PUBLIC_ADDRESS: "9.9.9.9" });
+    expect(known).toEqual({ reach: "public", lines: [] });
+  });
+});
 
 describe("the process", () => {
   test("has its secret in no argument, no file that stays and no line of the log", async () => {

@@ -14,15 +14,9 @@ import {
   type RunningProgram,
 } from "../embedded/program.ts";
 import { seldom } from "../seldom.ts";
-import {
-  addressesOf,
-  listenHost,
-  type Machine,
-  type Nat,
-  type RelayAddresses,
-  thisMachine,
-} from "./addresses.ts";
+import { addressesOf, listenHost, type Machine, type Nat, thisMachine } from "./addresses.ts";
 import { countAllocations } from "./allocations.ts";
+import { announce } from "./announce.ts";
 import { answersStun } from "./answers-stun.ts";
 import { choosePort, notOurs, relayCannotBind, type Unbound } from "./choose-port.ts";
 import { coturnConfig } from "./coturn-config.ts";
@@ -30,11 +24,10 @@ import { addRefusals, noRefusals, type RelayCounts } from "./counts.ts";
 import { relaySecretOf } from "./credentials.ts";
 import type { OwnRelay } from "./ice-servers.ts";
 import { findPublicAddress, type Sought } from "./public-address.ts";
-import { isPrivate } from "../address-ranges.ts";
 import { Whereabouts } from "./whereabouts.ts";
 
 export interface EmbeddedRelayOptions {
-  readonly config: Pick<Config, "host" | "domain" | "turn" | "data_dir">;
+  readonly config: Pick<Config, "host" | "domain" | "http" | "turn" | "data_dir">;
   /** What credentials are made with; see `relaySecretOf`. */
   readonly secret: string;
   readonly log: ProgramOptions["log"];
@@ -115,7 +108,7 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
   const where = await Whereabouts.look({ wanted: config, hosts, machine, clock, log });
   const asks = turn.public_address === "" ? turn.public_address_from : [];
   const port = await choosePort(where.addresses.listen, turn.port, hostOption);
-  sayWhere(log, where.addresses, port, turn, asks);
+  announce({ addresses: where.addresses, port, config, asks, log });
   const proxyPort = await choosePort(["127.0.0.1"], 0, hostOption);
   const directories = privateDirectories(data_dir);
   const name = `relay-${process.pid}-${randomBytes(4).toString("hex")}`;
@@ -228,32 +221,6 @@ export async function openRelay(options: EmbeddedRelayOptions): Promise<Embedded
     onMove: (listener) => void moved.add(listener),
     stop: () => (stopping ??= stop()),
   };
-}
-
-function sayWhere(
-  log: ProgramOptions["log"],
-  { offered: at, reach, allowPrivate }: RelayAddresses,
-  port: number,
-  { public_address }: Pick<Config["turn"], "public_address">,
-  asks: readonly string[],
-): void {
-  if (public_address !== "" && isPrivate(public_address)) {
-    log.info({ at, port }, "the relay can be reached in the private network that turn.public_address is of");
-  } else if (reach === "public") log.info({ at, port }, "the relay can be reached from everywhere");
-  else if (reach === "private") {
-    log.info(
-      { at, port, allowPrivate, asks },
-      "the relay is in a private network. For calls from elsewhere forward its ports to this machine" +
-        (asks.length > 0
-          ? "; from where it is seen is asked once it runs"
-          : " and say by which address it is reached then: turn.public_address"),
-    );
-  } else {
-    log.info(
-      { at, port },
-      "only this machine reaches the relay. For others: turn.host, or domain when a proxy is in front",
-    );
-  }
 }
 
 /** What coturn says before it ends, because it cannot listen on its port. */
