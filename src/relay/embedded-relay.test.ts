@@ -868,15 +868,18 @@ describe("does not wait for a port", () => {
   });
 });
 
-test("ends at once when it is not wanted any more while it starts, and leaves nothing behind", async () => {
+test("ends at once when it is not wanted any more while it starts; its file is for nobody else, and does not stay", async () => {
   const stopping = new AbortController();
   // One that never answers.
   const program = { ...coturn, content: () => Buffer.from('#!/bin/sh\n[ "$1" != -c ] || exec sleep 1000\n') };
   const relay = await openTestRelay({}, { program, stopping: stopping.signal });
   const started = relay.start();
   await until(() => filesOf(relay.dataDir).length === 1);
+  const { mode } = statSync(join(relay.dataDir, "programs", filesOf(relay.dataDir)[0]!));
   stopping.abort();
   await expect(started).rejects.toThrow("stopped");
+  // It has the secret in it, and in a cluster that is the same for all nodes.
+  expect(mode & 0o777).toBe(0o600);
   expect(filesOf(relay.dataDir)).toEqual([]);
 });
 
