@@ -89,7 +89,8 @@ describe("Redis", () => {
     expect(of("redis")).toMatchObject([
       { level: "fine", text: expect.stringMatching(/^(Valkey|Redis) \d.* answers in [\d.]+ ms/) },
     ]);
-    expect(of("clock")).toEqual([{ check: "clock", level: "fine", text: "agrees with that of Redis" }]);
+    // It is that of this very machine.
+    expect(of("clock")).toMatchObject([{ check: "clock", level: "skipped" }]);
   });
 
   test("a wrong password is wrong, and printed nowhere", async () => {
