@@ -74,7 +74,9 @@ export class StoreLaws {
     const since = visitor?.away === undefined ? 0 : calm.now - visitor.away;
     const says = () => `${visitor?.name} is away for ${Math.round(since)} ms and put into ${pair}`;
     // A node that still believes in a connection that is gone may be the first to tell an emptied store of a session.
-    const ghost = calm.now - this.#wipedAt < UNNOTICED_MS;
+    const told = calm.now - this.#wipedAt < UNNOTICED_MS;
+    // Or asks for it again, for that connection.
+    const ghost = told || calm.now < (visitor?.ghostUntil ?? 0);
     this.#journal.require(since < SLACK_MS || ghost, "M8", says);
     // Nothing has delayed its last renewal.
     const leaseIsOver = calm.isCalmSince(now - rules.lease);

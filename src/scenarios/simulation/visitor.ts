@@ -32,6 +32,8 @@ export class Visitor {
   belief: Belief = { state: "unknown" };
   /** Since when, by the calm clock, nobody may be matched with this visitor: left, or without a connection. */
   away: number | undefined = 0;
+  /** Until when a node may take a connection to be there that the page has left without a word. */
+  ghostUntil = 0;
   /** Since when, by the calm clock, the page believes in a pair of which nobody else was told. */
   alone: number | undefined;
   /** Since when, by the store's calm clock, the page believes in the match that it has just made. */
@@ -111,7 +113,7 @@ export class Visitor {
     if (!socket) return;
     this.#gone(socket);
     if (noticed) socket.member.process.input(() => socket.connection?.onSocketClosed());
-    else if (this.away !== undefined) this.away += UNNOTICED_MS;
+    else this.ghostUntil = this.#events.calm() + UNNOTICED_MS;
   }
 
   lose(code: number): void {
