@@ -48,7 +48,7 @@ export function greeting(given: Greeting): string {
   const row = (label: string, text: string, remark = "", shown = (line: string) => line): string => {
     const fits = text.length + 2 + remark.length <= room;
     const lines = fits
-      ? [`${shown(text)}${remark && `  ${dim(remark)}`}`]
+      ? [`${shown(text)}${text && remark && "  "}${remark && dim(remark)}`]
       : [...wrapped(text, room).map(shown), ...wrapped(remark, room).map(dim)];
     const first = `  ${dim(label)}${" ".repeat(INDENT - 2 - label.length)}`;
     return first + lines.join(`\n${" ".repeat(INDENT)}`);
