@@ -100,10 +100,12 @@ describe("what the store has lost", () => {
     expect((await pool.matcher.resume("anna", "b"))?.resumed.state).toBe("waiting");
   });
 
-  test("M1: who is in a pair, and not as far as their node knows, is told that it is over", async () => {
+  test("M1, M8: who waits or is in a pair, and does not as far as their node knows, is told that it is over", async () => {
     const pool = await store.pool();
-    await anna(pool).find();
+    await anna(pool).open();
     expect(await pool.matcher.restore(anna(pool).self)).toEqual({ restored: "held" });
+    await anna(pool).find();
+    expect(await pool.matcher.restore(anna(pool).self)).toEqual({ restored: "over" });
     await ben(pool).find();
     expect(await pool.matcher.restore(anna(pool).self)).toEqual({ restored: "over" });
   });

@@ -79,8 +79,8 @@ export interface Matcher {
   /**
    * Tells the store again what a node holds, when the store may have lost it (Redis came back empty) or given it up
    * (`renew` says another `heldSince`): a session, and the pair it is in. What the store knows goes first. A waiting
-   * session needs no more than its next `find`. Without `match`, `over` says that the store has it in a pair all the
-   * same. `partnerNode` is where the pair's other side lives now, when it is `held`.
+   * session needs no more than its next `find`. Without `match`, `over` says that it waits or is in a pair, as
+   * far as the store knows. `partnerNode` is where the pair's other side lives now, when it is `held`.
    */
   restore(holder: Holder, match?: Match): Promise<{ restored: Restored; partnerNode?: string }>;
 

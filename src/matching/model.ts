@@ -96,7 +96,7 @@ export class ModelMatcher implements Matcher {
     const known = this.#held(holder);
     if (known === "superseded") return { restored: known };
     if (known && match && known.pair?.id !== match.pair) return { restored: "over" };
-    if (known && !match) return { restored: known.pair ? "over" : "held" };
+    if (known && !match) return { restored: known.ticket ? "over" : "held" };
     if (known) return inPair(this.#partner(known));
     const session: Session = { ...holder };
     this.#record(session);

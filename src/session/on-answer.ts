@@ -209,5 +209,6 @@ function onRestored(
 function refuted(turn: Turn, state: Paired | undefined): void {
   if (state) turn.ended(state.match, "lost");
   const over = state && { pair: state.match.pair, partner: state.match.partner };
-  if (turn.session.state.name === "idle") turn.call({ name: "leave", reason: "lost", over });
+  if (turn.session.state.name === "idle" && (over || !isLeaving(turn.session)))
+    turn.call({ name: "leave", reason: "lost", over });
 }

@@ -5,14 +5,15 @@
 -- ARGV[8..13]   the pair or '', its mode, role, partner, shared interests (one a line), language or ''
 --
 -- Returns { held, the node of the pair's other side or '' }, or one of
---   { over (the other side is in this pair no more, or without one: there is one all the same) | alone (the other side is not known) | superseded }
+--   { over (the other side is in this pair no more; without one: there is a ticket or a pair all the same)
+--   | alone (the other side is not known) | superseded }
 
 local session, pair = ARGV[4], ARGV[8]
 local record, superseded = held(session, ARGV[5], tonumber(ARGV[6]))
 if superseded then return { 'superseded' } end
 -- What the store knows goes first: a pair that it does not know of this session is over.
 if record then
-  if pair == '' then return { record.pair and 'over' or 'held', '' } end
+  if pair == '' then return { record.since and 'over' or 'held', '' } end
   if record.pair ~= pair then return { 'over' } end
   local partner = partnerOf(record)
   return partner and { 'held', partner.node } or { 'alone' }
