@@ -91,14 +91,9 @@ export class Moves {
   /** A signal from the other side. */
   arrived(session: string, signal: Signal): void {
     const early = this.#early.get(session);
-    if (!early) this.#pass(session, signal);
-    else if (
-      hasRoom(
-        early.map(({ raw }) => raw),
-        signal.raw,
-      )
-    )
-      early.push(signal);
+    if (!early) return this.#pass(session, signal);
+    const kept = early.map(({ raw }) => raw);
+    if (hasRoom(kept, signal.raw)) early.push(signal);
     else this.#parts.metrics.heldDropped();
   }
 
