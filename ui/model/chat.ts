@@ -10,7 +10,7 @@ import type { ChatLine } from "./state.ts";
 
 export const MAX_LINE_CHARACTERS = 2_000;
 export const MAX_LINES = 500;
-/** The longest line, if JSON writes every UTF-16 unit as `\uXXXX`, and what is around it. */
+/** The longest line, if JSON writes every UTF-16 unit by its number, in six bytes, and what is around it. */
 const MAX_MESSAGE_CHARACTERS = MAX_LINE_CHARACTERS * 12 + 100;
 const MAX_UNSENT_BYTES = 256 * 1024;
 const TYPING_EVERY_MS = 2_000;
