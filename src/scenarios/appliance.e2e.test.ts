@@ -200,7 +200,9 @@ test("M3: a block outlives a restart", async () => {
   await pair(after, "carol", "dave");
   const [alone, blocked] = [await visit(after, { device: "alice" }), await visit(after, { device: "bob" })];
   alone.find();
-  await alone.next("waiting");
+  const { since } = await alone.next("waiting");
+  // Who waits longer is told by the millisecond.
+  await vi.waitUntil(() => Date.now() > since, { interval: 1 });
   blocked.find();
   await blocked.next("waiting");
   const eve = await visit(after, { device: "eve" });
