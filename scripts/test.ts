@@ -4,7 +4,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { root } from "./build/step.ts";
 import { LIBFAKETIME } from "../src/scenarios/faults/faketime.ts";
 import { requirePackages, unpackPackage } from "./native/debian.ts";
@@ -12,6 +12,8 @@ import { requirePackages, unpackPackage } from "./native/debian.ts";
 const results = join(root, ".cache/test");
 let passed = 0;
 let failed = 0;
+/** What failed, said once more at the end: of a long run often only the end is kept. */
+const failures: string[] = [];
 
 /** Runs a script of package.json; answers whether it succeeded. */
 function npmRun(script: string, args: readonly string[] = [], env: Record<string, string> = {}): boolean {
@@ -30,7 +32,39 @@ function npmRun(script: string, args: readonly string[] = [], env: Record<string
 }
 
 function check(script: string): void {
-  if (!npmRun(script)) failed++;
+  if (npmRun(script)) return;
+  failed++;
+  failures.push(`${script}: see above`);
+}
+
+/** What vitest's JSON reporter writes, as far as it is read here. */
+interface Results {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly testResults: readonly {
+    /** The test's file. */
+    readonly name: string;
+    /** Why the file could not be run, if it could not. */
+    readonly message: string;
+    readonly assertionResults: readonly {
+      readonly status: string;
+      readonly fullName: string;
+      readonly failureMessages: readonly string[];
+    }[];
+  }[];
+}
+
+function failuresOf({ testResults }: Results): string[] {
+  return testResults.flatMap(({ name, message, assertionResults }) => {
+    const file = relative(root, name);
+    const failedTests = assertionResults.filter(({ status }) => status === "failed");
+    return [
+      ...(message && failedTests.length === 0 ? [`${file}\n${message}`] : []),
+      ...failedTests.map(({ fullName, failureMessages }) =>
+        [`${file}: ${fullName}`, ...failureMessages].join("\n"),
+      ),
+    ];
+  });
 }
 
 /** A run of vitest, whose tests are counted. One that breaks off without a failed test counts as one. */
@@ -41,13 +75,12 @@ function tests(script: string, only: readonly string[] = [], env?: Record<string
   const ok = npmRun(script, [...reporters, ...only], env);
   let counted = 0;
   if (existsSync(file)) {
-    const result = JSON.parse(readFileSync(file, "utf8")) as {
-      numPassedTests: number;
-      numFailedTests: number;
-    };
-    passed += result.numPassedTests;
-    counted = result.numFailedTests;
+    const results = JSON.parse(readFileSync(file, "utf8")) as Results;
+    passed += results.numPassedTests;
+    counted = results.numFailedTests;
+    failures.push(...failuresOf(results));
   }
+  if (!ok && counted === 0) failures.push(`${script}: it broke off, see above`);
   failed += ok ? counted : Math.max(counted, 1);
 }
 
@@ -106,7 +139,11 @@ if (npmRun("build")) {
     CHATRANDOM_REDIS_SERVER: redisServer,
   });
   tests("e2e");
-} else failed++;
+} else {
+  failed++;
+  failures.push("build: see above");
+}
 
+for (const failure of failures) console.log(`\nFAILED ${failure}`);
 console.log(`\n${passed} passed, ${failed} failed`);
 process.exitCode = failed > 0 ? 1 : 0;
