@@ -2,8 +2,9 @@ import { execFile, execFileSync } from "node:child_process";
 import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import { lineWriter } from "./line-writer.ts";
+import { until } from "./test-until.ts";
 
 let directory: string;
 let opened: number[];
@@ -30,7 +31,7 @@ test("writes lines in their order", async () => {
   const log = lineWriter(open(path, constants.O_CREAT | constants.O_WRONLY));
   const expected = lines(2000);
   for (const line of expected) log.write(line);
-  await vi.waitUntil(() => readFileSync(path, "utf8").length === expected.join("").length);
+  await until(() => readFileSync(path, "utf8").length === expected.join("").length);
   expect(readFileSync(path, "utf8")).toBe(expected.join(""));
 });
 
@@ -46,17 +47,14 @@ test("goes on where a reader was slow, and loses what is too much to keep", asyn
   for (let kilobytes = 0; kilobytes < 1024; kilobytes++) log.write(filler);
   const buffer = Buffer.alloc(1 << 20);
   let read = "";
-  await vi.waitUntil(
-    () => {
-      try {
-        read += buffer.toString("utf8", 0, readSync(fd, buffer));
-      } catch {
-        // Empty at the moment.
-      }
-      return read.length > 298_000;
-    },
-    { interval: 1 },
-  );
+  await until(() => {
+    try {
+      read += buffer.toString("utf8", 0, readSync(fd, buffer));
+    } catch {
+      // Empty at the moment.
+    }
+    return read.length > 298_000;
+  });
   expect(read.startsWith(kept.join(""))).toBe(true);
   // Beside what was kept one write was under way.
   expect(read.length).toBeLessThan(305_000);

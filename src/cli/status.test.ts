@@ -1,7 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { startEmbeddedRedis, valkey } from "../embedded/redis.ts";
 import { redisRegistry } from "../links/redis-registry.ts";
 import { RedisMatcher } from "../matching/redis-matcher.ts";
@@ -13,6 +13,7 @@ import { PREFIX } from "../redis/keys.ts";
 import { redisBinary, startTestRedis } from "../redis/test-server.ts";
 import type { TestRedis } from "../redis/test-server.ts";
 import { runCommandLine } from "./command-line.ts";
+import { until } from "../test-until.ts";
 
 let server: TestRedis;
 let redis: RedisConnection;
@@ -145,7 +146,7 @@ Where the lease ran out the node is dead or hangs: it is listed until its visito
     await connection.check(5_000);
     const isLinked = async () =>
       (await connection.client.info("replication")).includes("master_link_status:up");
-    await vi.waitUntil(isLinked, { timeout: 10_000, interval: 20 });
+    await until(isLinked, 20);
     const { code, stdout, stderr } = await chatrandom(["--redis", replica.url]);
     expect([code, stdout]).toEqual([0, expect.stringMatching(/\n2 nodes, 12 online, 3 waiting\n$/)]);
     expect(stderr).toBe("chatrandom: this Redis is a replica which may lag behind its master\n");

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Failure } from "../failure.ts";
 import { openLog } from "../log.ts";
 import { type Life, type Stoppable, untilStopped } from "./until-stopped.ts";
+import { eventually } from "../test-until.ts";
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout"] }));
 afterEach(() => void vi.useRealTimers());
@@ -148,7 +149,7 @@ test("a fault while stopping ends at once, but a server that fails because it st
   await start();
   process.emit("SIGTERM", "SIGTERM");
   failed.resolve(new Error("closed"));
-  await vi.waitFor(() => expect(stop).toHaveBeenCalled());
+  await eventually(() => expect(stop).toHaveBeenCalled());
   expect(exit).not.toHaveBeenCalled();
   process.emit("uncaughtException", new Error("again"));
   expect(exit).toHaveBeenCalledExactlyOnceWith(1);

@@ -6,6 +6,7 @@ import type { Clock } from "../clock.ts";
 import { Failure } from "../failure.ts";
 import { StillClock } from "../still-clock.ts";
 import { restartDelay, startProgram, type Command, type RunningProgram } from "./program.ts";
+import { until } from "../test-until.ts";
 
 const log = { debug() {}, info() {}, warn: vi.fn(), error: vi.fn() };
 const shell = (script: string): Command => ({ file: "/bin/sh", args: ["-c", script] });
@@ -34,7 +35,7 @@ async function start(clock: Clock, ...scripts: string[]): Promise<RunningProgram
 }
 
 /** Waits until so many ends have been noticed; the pause before the restart has begun then. */
-const noticed = (ends: number) => vi.waitUntil(() => log.warn.mock.calls.length === ends, { interval: 1 });
+const noticed = (ends: number) => until(() => log.warn.mock.calls.length === ends);
 
 const reaches = (running: RunningProgram, state: string) =>
   new Promise<void>((resolve) => {
@@ -102,7 +103,7 @@ test("a program that ends is started again, later each time, and says when it is
     await turn(); // what is due starts it only in the next turn of the event loop
     expect(starts).toBe(ends + 1);
     clock.move(1);
-    await vi.waitUntil(() => starts === ends + 2, { interval: 1 });
+    await until(() => starts === ends + 2);
   }
   await reaches(running, "up");
   expect(running.pid()).not.toBe(first);
@@ -114,7 +115,7 @@ test("a program that is told to starts anew at once, and nobody is warned of its
   for (const count of [2, 3]) {
     const before = running.pid()!;
     running.restart();
-    await vi.waitUntil(() => starts === count && running.state() === "up", { interval: 1 });
+    await until(() => starts === count && running.state() === "up");
     expect(isGone(before)).toBe(true);
   }
   expect(log.warn).not.toHaveBeenCalled();
@@ -197,7 +198,7 @@ test("a program that ignores SIGTERM is killed after five seconds", async () => 
   const clock = new StillClock();
   const running = await start(clock, "trap '' TERM; exec sleep 1000");
   const pid = running.pid()!;
-  await vi.waitUntil(() => readFileSync(`/proc/${pid}/comm`, "utf8") === "sleep\n", { interval: 1 });
+  await until(() => readFileSync(`/proc/${pid}/comm`, "utf8") === "sleep\n");
   const stopped = running.stop();
   clock.move(4999);
   expect(log.warn).not.toHaveBeenCalled(); // its death would be seen only later
@@ -226,9 +227,7 @@ test("it runs in a session of its own, so that Ctrl-C reaches only us, and gets 
   const [, , group, session] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   expect([Number(group), Number(session)]).toEqual([running.pid(), running.pid()]);
   // Between fork and exec it has none at all.
-  const environment = await vi.waitUntil(() => readFileSync(`/proc/${running.pid()}/environ`, "utf8"), {
-    interval: 1,
-  });
+  const environment = await until(() => readFileSync(`/proc/${running.pid()}/environ`, "utf8"));
   delete process.env["CHATRANDOM_LINK_SECRET"];
   expect(environment).toContain(`CHATRANDOM_PARENT_PID=${process.pid}`);
   expect(environment).not.toContain("SECRET");

@@ -19,6 +19,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { realClock, type Clock } from "../clock.ts";
 import { redisBinary } from "../redis/test-server.ts";
 import { findEmbeddedRedis, serversOf, startEmbeddedRedis, valkey, type EmbeddedRedis } from "./redis.ts";
+import { until } from "../test-until.ts";
 
 const program = { ...valkey, content: () => readFileSync(redisBinary()) };
 const log = { debug() {}, info() {}, warn: vi.fn(), error() {} };
@@ -56,11 +57,10 @@ const setting = async (path: string, name: string) => (await ask(path, `CONFIG G
 async function write(path: string, key: string, value: string): Promise<void> {
   expect(await command(path, `SET ${key} ${value}`)).toBe("+OK");
   const inLog = async () => (await ask(path, "INFO persistence")).includes("aof_buffer_length:0");
-  await vi.waitUntil(inLog, { timeout: 10_000, interval: 5 });
+  await until(inLog);
 }
 
-const reaches = (redis: EmbeddedRedis, state: string) =>
-  vi.waitUntil(() => redis.state() === state, { timeout: 10_000, interval: 5 });
+const reaches = (redis: EmbeddedRedis, state: string) => until(() => redis.state() === state);
 
 /** A process of its own that runs the embedded Redis, as the appliance does; resolves when it is up. */
 async function startElsewhere(dataDir: string) {
@@ -129,7 +129,7 @@ test("a SIGKILL of the process that started it leaves nothing behind and loses n
   const exited = once(parent, "exit");
   parent.kill("SIGKILL");
   await exited;
-  await vi.waitUntil(() => isGone(pid), { timeout: 5000, interval: 5 });
+  await until(() => isGone(pid));
   const redis = await start();
   expect(await command(redis.path, "GET ban")).toBe("$7");
 });
@@ -157,7 +157,7 @@ test("a server left over from an earlier run is ended, a hanging one too, and it
         (answer) => answer === "+PONG",
         () => false,
       );
-    await vi.waitUntil(answers, { timeout: 10_000, interval: 5 });
+    await until(answers);
     await write(first.path, `left${hanging}`, "over");
     expect(serversOf([first.path])).toEqual([leftOver.pid]);
     if (hanging) leftOver.kill("SIGSTOP");

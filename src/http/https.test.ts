@@ -2,11 +2,12 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import { duplexPair } from "node:stream";
 import { connect } from "node:tls";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { createSelfSigned } from "../tls/self-signed.ts";
 import type { HttpServer } from "./server.ts";
 import { ask, certificate, plain, rest, secure, start } from "./test-https.ts";
+import { until } from "../test-until.ts";
 
 describe("one port", () => {
   test("speaks HTTP and HTTPS", async () => {
@@ -162,7 +163,7 @@ describe("what says nothing sensible", () => {
   test("is bounded in number: the oldest makes room, and visitors get through", async () => {
     const server = await start({ rules: { timeout: 10_000, max: 10 } });
     const silent = Array.from({ length: 30 }, () => plain(server));
-    await vi.waitUntil(() => silent.filter((socket) => socket.closed).length === 20, { interval: 1 });
+    await until(() => silent.filter((socket) => socket.closed).length === 20);
     expect((await ask("https", server, "/healthz")).status).toBe(200);
     expect(server.dropped.every((reason) => reason === "crowded")).toBe(true);
   });
@@ -176,7 +177,7 @@ describe("what says nothing sensible", () => {
     const socket = plain(server);
     socket.write(bytes);
     await rest(socket);
-    await vi.waitUntil(() => server.dropped.length > 0, { interval: 1 });
+    await until(() => server.dropped.length > 0);
     expect(server.dropped).toEqual([reason]);
   });
 
@@ -216,7 +217,7 @@ describe("what says nothing sensible", () => {
       return rest(socket);
     });
     await Promise.all(gone);
-    await vi.waitUntil(() => server.arrivals === 0, { interval: 1 });
+    await until(() => server.arrivals === 0);
     expect((await ask("https", server, "/healthz")).status).toBe(200);
   });
 

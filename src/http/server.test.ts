@@ -8,6 +8,7 @@ import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { clientOf } from "./client.ts";
 import { startHttp } from "./server.ts";
 import type { HttpParts, HttpServer } from "./server.ts";
+import { until } from "../test-until.ts";
 
 const error = vi.fn();
 const parts: HttpParts = {
@@ -163,7 +164,7 @@ test("a connection more than there is room for is closed at once, and told", asy
   expect(await healthy()).toBe(200);
   for (const { socket } of crowd) socket.destroy();
   most = 1;
-  await vi.waitUntil(() => healthy().then(Boolean, () => false), { timeout: 10_000, interval: 20 });
+  await until(() => healthy().then(Boolean, () => false), 20);
 });
 
 test("more connections than the process may have do not end it, and are served when there is room again", async () => {
@@ -190,15 +191,15 @@ test("more connections than the process may have do not end it, and are served w
     socket.on("connect", () => (open += 1));
     void answer.then(() => (closed += 1));
   }
-  await vi.waitUntil(() => open === 150 && closed > 50, { timeout: 10_000, interval: 5 });
+  await until(() => open === 150 && closed > 50);
   for (const { socket } of crowd) socket.destroy();
-  await vi.waitUntil(
+  await until(
     () =>
       fetch(`http://127.0.0.1:${port}/healthz`).then(
         ({ status }) => status === 200,
         () => false,
       ),
-    { timeout: 10_000, interval: 20 },
+    20,
   );
   child.kill();
   expect((await lines.next()).value).toBeUndefined();

@@ -6,7 +6,8 @@ import "./zeromq-addon.ts";
 import { Context, Reply, Subscriber, XPublisher, curveKeyPair, type EventType, type Observer } from "zeromq";
 import { BROADCAST, encodeBeat, topicOf } from "./frame.ts";
 import { linkKeys } from "./keys.ts";
-import { SECRET, eventually, introduce, openCluster, openLink, ready, signal, wireTo } from "./test-links.ts";
+import { SECRET, introduce, openCluster, openLink, ready, signal, wireTo } from "./test-links.ts";
+import { eventually } from "../test-until.ts";
 
 const OTHER_SECRET = `${SECRET}, but another one`;
 const MARK = "nobody else must read this";

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { onTestFinished, vi } from "vitest";
+import { onTestFinished } from "vitest";
 import { realClock } from "../clock.ts";
 import type { Envelope, Link, LinkEvents, Peer } from "./link.ts";
 import { openZmqLink, type LinkTimes, type ZmqLinkOptions } from "./zmq-link.ts";
@@ -62,10 +62,6 @@ export class Listener implements LinkEvents {
     for (const check of this.#waiting) check();
   }
 }
-
-/** For what no event tells of. Asks again and again until the check passes. */
-export const eventually = <T>(check: () => T | Promise<T>): Promise<T> =>
-  vi.waitFor(check, { timeout: 10_000, interval: 5 });
 
 export const signal = (text: string): Envelope => ({
   kind: "note",

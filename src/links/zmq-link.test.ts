@@ -9,7 +9,6 @@ import { linkKeys } from "./keys.ts";
 import type { Envelope } from "./link.ts";
 import {
   SECRET,
-  eventually,
   introduce,
   openCluster,
   openLink,
@@ -19,6 +18,7 @@ import {
   wireTo,
   type TestNode,
 } from "./test-links.ts";
+import { eventually } from "../test-until.ts";
 
 const texts = (count: number, prefix = ""): string[] =>
   Array.from({ length: count }, (_, i) => `${prefix}${i}`);

@@ -8,8 +8,8 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
-import { vi } from "vitest";
 import { redisBinary } from "./test-server.ts";
+import { until } from "../test-until.ts";
 
 export interface TestServer {
   readonly port: number;
@@ -27,8 +27,8 @@ export interface TestServers {
   stop(): Promise<void>;
 }
 
-const until = (condition: () => Promise<boolean>): Promise<boolean> =>
-  vi.waitUntil(() => condition().catch(() => false), { timeout: 15_000, interval: 20 });
+const answers = (question: () => Promise<boolean>): Promise<boolean> =>
+  until(() => question().catch(() => false), 20);
 
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
@@ -90,7 +90,7 @@ export async function startTestSentinel(password?: string): Promise<TestServers>
     const master = await servers.start({ ...REPLICATES, ...auth }, [], password);
     const replicaof = `127.0.0.1 ${master.port}`;
     const replica = await servers.start({ ...REPLICATES, ...auth, replicaof }, [], password);
-    await until(async () => (await replica.client.info("replication")).includes("master_link_status:up"));
+    await answers(async () => (await replica.client.info("replication")).includes("master_link_status:up"));
     const sentinel = await servers.start(
       {
         "sentinel monitor": `mymaster 127.0.0.1 ${master.port} 1`,
@@ -100,7 +100,7 @@ export async function startTestSentinel(password?: string): Promise<TestServers>
       },
       ["--sentinel"],
     );
-    await until(async () => {
+    await answers(async () => {
       const replicas = (await sentinel.client.call("SENTINEL", "REPLICAS", "mymaster")) as string[][];
       return replicas[0]?.[replicas[0].indexOf("master-link-status") + 1] === "ok";
     });
@@ -157,16 +157,16 @@ export async function startTestCluster(key: string): Promise<TestServers> {
       const info = String(await client.cluster("INFO"));
       return info.includes("cluster_state:ok") && info.includes("cluster_known_nodes:4");
     };
-    await until(async () => (await Promise.all(all.map(knows))).every(Boolean));
+    await answers(async () => (await Promise.all(all.map(knows))).every(Boolean));
 
     const slot = Number(await first.client.cluster("KEYSLOT", key));
     const concerned = masters[ranges.findIndex(([, last]) => slot <= last!)]!;
     const id = String(await concerned.client.cluster("MYID"));
-    await until(async () => (await replica.client.call("CLUSTER", "REPLICATE", id)) === "OK");
-    await until(async () => (await replica.client.info("replication")).includes("master_link_status:up"));
+    await answers(async () => (await replica.client.call("CLUSTER", "REPLICATE", id)) === "OK");
+    await answers(async () => (await replica.client.info("replication")).includes("master_link_status:up"));
     const hears = async ({ client }: TestServer): Promise<boolean> =>
       String(await client.cluster("NODES")).includes(`slave ${id}`);
-    await until(async () => (await Promise.all(all.map(hears))).every(Boolean));
+    await answers(async () => (await Promise.all(all.map(hears))).every(Boolean));
     return {
       url: `redis+cluster://${all.map(({ port }) => `127.0.0.1:${port}`).join(",")}`,
       async masterOf(wanted) {

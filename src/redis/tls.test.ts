@@ -5,11 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createServer, getCACertificates, setDefaultCACertificates } from "node:tls";
 import type { Server, TLSSocket } from "node:tls";
-import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { createSelfSigned } from "../tls/self-signed.ts";
 import { connectRedis } from "./client.ts";
 import type { RedisConnection } from "./client.ts";
 import { startTestRedis } from "./test-server.ts";
+import { until } from "../test-until.ts";
 
 const trusted = getCACertificates("default");
 const ending: (() => unknown)[] = [];
@@ -103,7 +104,7 @@ test("a Cluster", async () => {
   const server = await redis("--cluster-enabled", "yes", "--cluster-config-file", file, ...announced);
   behind = server.port;
   const operator = connect(server.url);
-  await vi.waitUntil(() => operator.ready, { timeout: 5_000 });
+  await until(() => operator.ready, 20);
   await operator.client.call("CLUSTER", "ADDSLOTSRANGE", 0, 16_383);
   const connection = connect(`rediss+cluster://127.0.0.1:${port}`);
   await connection.check(10_000);

@@ -23,10 +23,9 @@ import {
   startRelay,
 } from "./test-relay.ts";
 import { type Answer, ATTRIBUTE, METHOD, TurnClient } from "./test-turn.ts";
+import { until } from "../test-until.ts";
 
 const host = ownAddress();
-const until = (condition: () => boolean | Promise<boolean>) =>
-  vi.waitUntil(condition, { timeout: 20_000, interval: 10 });
 const isGone = (pid: number) => {
   try {
     return readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");

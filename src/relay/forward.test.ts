@@ -2,17 +2,16 @@ import { once } from "node:events";
 import { connect, createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { endianness } from "node:os";
 import { PassThrough } from "node:stream";
-import { afterEach, expect, test, vi } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { socketsIn } from "./allocations.ts";
 import { type Forwarder, forwardTo, localHeader, proxyHeader } from "./forward.ts";
 import { lengthOf, pipeMessages } from "./records.ts";
+import { until } from "../test-until.ts";
 
 const open: { close(): void }[] = [];
 afterEach(() => {
   for (const each of open.splice(0).reverse()) each.close();
 });
-const until = (condition: () => boolean) => vi.waitUntil(condition, { timeout: 10_000, interval: 5 });
-
 async function listening(onSocket: (socket: Socket) => void): Promise<Server & { port: number }> {
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.on("error", () => {});
@@ -126,14 +125,11 @@ test("a client that does not read is not read for: nothing piles up here", async
   (await client()).pause();
   let before = -1;
   // The buffers of the system are full at some time, and ours are small.
-  await vi.waitUntil(
-    () => {
-      const still = written === before && written > 0;
-      before = written;
-      return still;
-    },
-    { timeout: 10_000, interval: 100 },
-  );
+  await until(() => {
+    const still = written === before && written > 0;
+    before = written;
+    return still;
+  }, 100);
   expect(written).toBeLessThan(64 * 1024 ** 2);
 });
 

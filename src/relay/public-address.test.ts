@@ -13,6 +13,7 @@ import {
   type Sought,
 } from "./public-address.ts";
 import { startTestTurn } from "./test-server.ts";
+import { until } from "../test-until.ts";
 
 const HALF_HOUR = 30 * 60_000;
 const OUTSIDE = "8.8.4.4";
@@ -54,7 +55,7 @@ function finder(servers = ["stun:a.example", "stun:b.example"]) {
     tryAt,
   });
   /** What was asked for has been answered. */
-  const settle = () => vi.waitUntil(() => clock.pending === 1, { interval: 1 });
+  const settle = () => until(() => clock.pending === 1);
   return {
     world,
     clock,

@@ -2,6 +2,7 @@ import { describe, expect, test, vi } from "vitest";
 import { StillClock } from "../still-clock.ts";
 import type { Tried } from "./self-test.ts";
 import { adviceOn, testRegularly } from "./regular-test.ts";
+import { until } from "../test-until.ts";
 
 const HOUR = 3_600_000;
 const SERVERS = [{ urls: ["turn:relay.example"], username: "anna", credential: "hush" }];
@@ -31,8 +32,7 @@ function regularly(...results: Tried[][]) {
     },
   });
   /** Waits until so many tests have ended. */
-  const ended = (count: number) =>
-    vi.waitUntil(() => tests === count && clock.pending === 1, { interval: 1 });
+  const ended = (count: number) => until(() => tests === count && clock.pending === 1);
   return { relay, clock, log, ended, tests: () => tests };
 }
 
@@ -118,7 +118,7 @@ test("one that has moved is tried anew, once", async () => {
     test: () => new Promise((resolve) => answers.push(() => resolve([works]))),
   });
   /** The last try has ended: it is the move that is waited for, and the next time. */
-  const ended = () => vi.waitUntil(() => clock.pending === 2, { interval: 1 });
+  const ended = () => until(() => clock.pending === 2);
   clock.move(10_000);
   expect(answers).toHaveLength(1);
   where = "8.8.4.4:3478";
@@ -165,10 +165,10 @@ describe("behind a router", () => {
       },
     });
     // The second time tells, if the first one failed.
-    await vi.waitUntil(() => {
+    await until(() => {
       clock.move(5_000);
       return relay.health?.ok !== undefined;
-    });
+    }, 50);
     expect(asked.slice(0, 2)).toEqual([[OUTSIDE, "stun:elsewhere.example:3478"], [INSIDE]]);
     relay.stop();
     return relay.health!;

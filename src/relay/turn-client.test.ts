@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { realClock } from "../clock.ts";
 import { StillClock } from "../still-clock.ts";
 import { createSelfSigned } from "../tls/self-signed.ts";
@@ -11,6 +11,7 @@ import type { IcePlace } from "./ice-url.ts";
 import { ATTRIBUTE, addressValue, decode, encode, longTermKey, type Message } from "./stun.ts";
 import { startTestTurn, type TestTurn, TO_ITSELF } from "./test-server.ts";
 import { openTurnClient, type TurnClient, type TurnClientOptions } from "./turn-client.ts";
+import { until } from "../test-until.ts";
 
 let directory: string;
 let turn: TestTurn;
@@ -69,7 +70,7 @@ describe.each<Transport>(["udp", "tcp", "tls"])("with coturn over %s", (transpor
     near.onData = (peer, data) => void heard.push([peer, String(data)]);
     // Of a length that has to be padded.
     near.send(far.relayed, Buffer.from("abcde"));
-    await vi.waitUntil(() => heard.length > 0);
+    await until(() => heard.length > 0);
     expect(heard).toEqual([[far.relayed, "abcdeabcde"]]);
   });
 
@@ -97,7 +98,7 @@ test("a quota that is used up is told; what was released counts no more", async 
       () => fourth.close(),
     );
   };
-  await vi.waitUntil(fits, { timeout: 30_000, interval: 50 });
+  await until(fits, 50);
 });
 
 test("a peer that the relay refuses is told", async () => {
@@ -223,9 +224,9 @@ describe("over UDP with a server of our own making", () => {
     const clock = new StillClock();
     const client = await open(at(port), { clock, timeout: 5_000 });
     const bound = client.bind();
-    await vi.waitUntil(() => count() === 1);
+    await until(() => count() === 1);
     clock.move(500);
-    await vi.waitUntil(() => count() === 2);
+    await until(() => count() === 2);
     clock.move(999);
     expect(count()).toBe(2);
     clock.move(1);
@@ -266,10 +267,10 @@ describe("over UDP with a server of our own making", () => {
     const allocation = client.allocate(credentials);
     let settled = false;
     void allocation.then(() => (settled = true));
-    await vi.waitUntil(() => {
+    await until(() => {
       clock.move(500);
       return settled;
-    });
+    }, 50);
     expect((await allocation).relayed).toEqual(address);
   });
 

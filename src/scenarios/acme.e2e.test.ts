@@ -8,11 +8,12 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { connect } from "node:tls";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { connectRedis } from "../redis/client.ts";
 import { acmeKeys, PREFIX } from "../redis/keys.ts";
 import { startTestRedis } from "../redis/test-server.ts";
+import { until } from "../test-until.ts";
 import { dueAt } from "../tls/renewal.ts";
 import { type Pebble, type PebbleRules, startPebble } from "../tls/test-pebble.ts";
 
@@ -29,8 +30,6 @@ beforeEach(() => {
 afterEach(async () => {
   for (const end of cleanUp.reverse()) await end();
 });
-
-const until = <T>(what: () => T | Promise<T>) => vi.waitUntil(what, { timeout: 60_000, interval: 50 });
 
 interface RunningNode {
   readonly port: number;
@@ -119,9 +118,9 @@ test.each([
     await asking.client.del(lease);
     const second = await node("second", "--port=0", "--acme-http-port=0");
 
-    await until(async () => !(await shown(second)).selfSigned);
+    await until(async () => !(await shown(second)).selfSigned, 50);
     const { fingerprint } = await shown(second);
-    await until(async () => (await shown(first)).fingerprint === fingerprint);
+    await until(async () => (await shown(first)).fingerprint === fingerprint, 50);
     expect(issued()).toBe(1);
   },
 );
@@ -144,7 +143,7 @@ test("one of a short life is renewed for all by one node, also after the authori
       const [one, other] = await all(old);
       const same = one!.fingerprint === other!.fingerprint;
       return same && !one!.selfSigned && one!.fingerprint !== old && one!;
-    });
+    }, 50);
 
   const first = await next();
   const visitor = new WebSocket(`wss://127.0.0.1:${nodes[0].port}/ws`, "chatrandom.v1", {
@@ -154,9 +153,9 @@ test("one of a short life is renewed for all by one node, also after the authori
   await once(visitor, "open");
   visitor.send('{"type":"hello"}');
 
-  await until(async () =>
-    (await all(first.fingerprint)).some(({ fingerprint }) => fingerprint !== first.fingerprint),
-  );
+  const isRenewed = async () =>
+    (await all(first.fingerprint)).some(({ fingerprint }) => fingerprint !== first.fingerprint);
+  await until(isRenewed, 50);
   await pebble.leave();
   expect(issued()).toBe(2);
   const second = await next(first.fingerprint);

@@ -7,11 +7,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { brotliDecompressSync } from "node:zlib";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Appliance } from "../../ui/e2e/appliance.ts";
 import { startAppliance } from "../../ui/e2e/appliance.ts";
 import type { Hello } from "../protocol/messages.ts";
 import { Visitor } from "./visitor.ts";
+import { until } from "../test-until.ts";
 
 let folder: string;
 let running: Appliance[];
@@ -102,16 +103,13 @@ test("readyz tells a death of Redis that is over at once, and a pair goes on mea
   const [alice, bob, id] = await pair(appliance);
   const [redis] = redisProcesses(appliance);
   process.kill(redis!, "SIGKILL");
-  await vi.waitUntil(
-    async () => {
-      if ((await readiness(appliance)) === 503) return true;
-      if (redisProcesses(appliance).length > 1) throw new Error("Redis was back before readyz said a word");
-      return false;
-    },
-    { timeout: 10_000, interval: 1 },
-  );
+  await until(async () => {
+    if ((await readiness(appliance)) === 503) return true;
+    if (redisProcesses(appliance).length > 1) throw new Error("Redis was back before readyz said a word");
+    return false;
+  });
   await expectSignals(alice, bob, id);
-  await vi.waitUntil(async () => (await readiness(appliance)) === 200, { timeout: 20_000, interval: 10 });
+  await until(async () => (await readiness(appliance)) === 200, 20);
   expect(redisProcesses(appliance)).toHaveLength(2);
   await expectSignals(alice, bob, id);
   bob.find();
@@ -136,14 +134,12 @@ test("SIGHUP ends nothing, and Ctrl-C everything, in time", async () => {
   const [alice, bob, id] = await pair(appliance);
   const [redis] = redisProcesses(appliance);
   process.kill(appliance.pid, "SIGHUP");
-  await vi.waitUntil(() => appliance.log().includes("SIGHUP: the configuration has not changed"), {
-    timeout: 10_000,
-  });
+  await until(() => appliance.log().includes("SIGHUP: the configuration has not changed"), 20);
   await expectSignals(alice, bob, id);
 
   process.kill(appliance.pid, "SIGINT");
   for (const { closed } of [alice, bob]) expect((await closed).code).toBe(4400);
-  await vi.waitUntil(() => isGone(appliance.pid), { timeout: 20_000 });
+  await until(() => isGone(appliance.pid), 20);
   // One that takes longer than it may ends with 1.
   expect(await appliance.stop()).toBe(0);
   expect(isGone(redis!)).toBe(true);
@@ -202,7 +198,7 @@ test("M3: a block outlives a restart", async () => {
   alone.find();
   const { since } = await alone.next("waiting");
   // Who waits longer is told by the millisecond.
-  await vi.waitUntil(() => Date.now() > since, { interval: 1 });
+  await until(() => Date.now() > since);
   blocked.find();
   await blocked.next("waiting");
   const eve = await visit(after, { device: "eve" });

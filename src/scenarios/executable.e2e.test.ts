@@ -21,7 +21,8 @@ import { createInterface } from "node:readline";
 import { connect as connectSecurely } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
+import { until } from "../test-until.ts";
 
 const EXECUTABLE = fileURLToPath(new URL("../../dist/chatrandom", import.meta.url));
 const NOBODY = 65534;
@@ -129,12 +130,10 @@ test("where open files are few it keeps some for itself, and says once what to c
   const crowd = Array.from({ length: 100 }, () => connect(Number(port), hostname).on("error", () => {}));
   let closed = 0;
   for (const socket of crowd) socket.on("close", () => (closed += 1)).resume();
-  await vi.waitUntil(() => closed >= 40, { timeout: 10_000, interval: 5 });
+  await until(() => closed >= 40);
   expect(readdirSync(`/proc/${child.pid}/fd`).length).toBeLessThan(110);
   for (const socket of crowd) socket.destroy();
-  expect(
-    await vi.waitUntil(() => dropped().catch(() => 0), { timeout: 10_000, interval: 20 }),
-  ).toBeGreaterThanOrEqual(40);
+  expect(await until(() => dropped().catch(() => 0), 20)).toBeGreaterThanOrEqual(40);
   expect(lines.filter((line) => line.includes("LimitNOFILE"))).toHaveLength(1);
 });
 
@@ -157,14 +156,14 @@ test("where open files are few a burst for the relay, of which each takes two, l
     socket.once("data", () => (answered += 1)).once("close", () => (closed += 1));
     socket.once("data", look).once("close", look);
   }
-  await vi.waitUntil(() => answered + closed >= 150, { timeout: 30_000, interval: 5 });
+  await until(() => answered + closed >= 150);
   look();
   expect((await fetch(`${url}readyz`)).status).toBe(200);
   // A quarter of the connections that so many files are enough for.
   expect(answered).toBe(25);
   expect(most).toBeLessThan(150);
   for (const socket of crowd) socket.destroy();
-  await vi.waitUntil(() => lines.some((line) => line.includes("LimitNOFILE")), { timeout: 10_000 });
+  await until(() => lines.some((line) => line.includes("LimitNOFILE")), 20);
 });
 
 test("it serves alone in an empty root directory, for an ordinary user without HOME, from a path with a space", async () => {
@@ -302,12 +301,12 @@ test("it serves while its log cannot be written, and writes it again when there 
   const child = spawn("/usr/bin/unshare", full, { cwd: "/", env: {}, stdio: "ignore" });
   started.push(child);
   const ready = () => fetch(`http://127.0.0.1:${port}/readyz`).then(({ ok }) => ok);
-  await vi.waitUntil(() => ready().catch(() => false), { timeout: 20_000, interval: 20 });
+  await until(() => ready().catch(() => false), 20);
   const disk = `/proc/${child.pid}/root/mnt`;
   expect(readFileSync(`${disk}/log`, "utf8")).toBe("");
   rmSync(`${disk}/full`);
   child.kill("SIGHUP");
-  await vi.waitUntil(() => readFileSync(`${disk}/log`, "utf8").includes("SIGHUP: the configuration"), 5000);
+  await until(() => readFileSync(`${disk}/log`, "utf8").includes("SIGHUP: the configuration"));
   child.kill("SIGTERM");
   expect(await once(child, "exit")).toEqual([0, null]);
 });
@@ -327,7 +326,7 @@ test("it ends when its terminal is closed, with everything it started", async ()
   });
   expect(programsOf(dataDir)).toHaveLength(2);
   terminal.kill("SIGKILL");
-  await vi.waitUntil(() => isGone(pid), { timeout: 10_000, interval: 10 });
+  await until(() => isGone(pid));
   expect(programsOf(dataDir)).toEqual([]);
 });
 
@@ -339,7 +338,7 @@ test("a second one on the same data directory is refused by name; a SIGKILL leav
   const programs = programsOf(dataDir);
   expect(programs).toHaveLength(2);
   first.child.kill("SIGKILL");
-  await vi.waitUntil(() => programs.every(isGone), { timeout: 5000, interval: 5 });
+  await until(() => programs.every(isGone));
   const third = await serve(EXECUTABLE, options(dataDir));
   await expectServing(third);
   expect(await stop(third)).toBe(0);

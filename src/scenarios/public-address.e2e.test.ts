@@ -11,10 +11,11 @@ import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_pro
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Appliance, startAppliance } from "../../ui/e2e/appliance.ts";
 import type { IceServer } from "../protocol/messages.ts";
 import { coturnBinary } from "../relay/test-relay.ts";
+import { until } from "../test-until.ts";
 
 const EXECUTABLE = fileURLToPath(new URL("../../dist/chatrandom", import.meta.url));
 
@@ -72,7 +73,7 @@ beforeAll(async () => {
   // An interface counts only once the kernel has seen that its other end is up.
   const isUp = (name: string): boolean =>
     execFileSync("ip", ["-n", name, "link", "show", `${name}0`], { encoding: "utf8" }).includes("state UP");
-  await vi.waitUntil(() => all.every(([name]) => isUp(name)), { timeout: 10_000, interval: 20 });
+  await until(() => all.every(([name]) => isUp(name)), 20);
   const stunServer = [coturnBinary(), ...settings, `--listening-ip=${OUTSIDE}`, "--pidfile="];
   stun = spawn("ip", ["netns", "exec", outside, ...stunServer], { stdio: "ignore" });
 });
@@ -105,8 +106,7 @@ async function examined(namespace: string, ...args: string[]): Promise<unknown> 
   return findings.find(({ check }) => check === "public address");
 }
 
-const says = (appliance: Appliance, text: RegExp) =>
-  vi.waitUntil(() => text.test(appliance.log()), { timeout: 20_000, interval: 20 });
+const says = (appliance: Appliance, text: RegExp) => until(() => text.test(appliance.log()), 20);
 
 /** Runs a module with Node in a namespace. It has these, as they are here, and answers by `tell`. */
 async function inside<T>(namespace: string, source: string, ...args: string[]): Promise<T> {

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { connect as connectTls } from "node:tls";
 import { fileURLToPath } from "node:url";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { IceServer } from "../protocol/messages.ts";
 import { startTestRedis } from "../redis/test-server.ts";
 import type { RefusalCause } from "../relay/counts.ts";
@@ -18,6 +18,7 @@ import { startTestTurn } from "../relay/test-server.ts";
 import { TurnClient } from "../relay/test-turn.ts";
 import { Neighbour } from "./neighbour.ts";
 import { Visitor } from "./visitor.ts";
+import { until } from "../test-until.ts";
 
 const EXECUTABLE = fileURLToPath(new URL("../../dist/chatrandom", import.meta.url));
 const host = ownAddress();
@@ -32,7 +33,6 @@ afterEach(async () => {
   for (const end of cleanUp.reverse()) await end();
 });
 
-const until = <T>(what: () => T | Promise<T>) => vi.waitUntil(what, { timeout: 20_000, interval: 20 });
 const isGone = (pid: number) => {
   try {
     return readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");

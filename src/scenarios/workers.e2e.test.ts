@@ -10,13 +10,14 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import { redisRegistry } from "../links/redis-registry.ts";
 import { connectRedis } from "../redis/client.ts";
 import { PREFIX } from "../redis/keys.ts";
 import { startTestRedis } from "../redis/test-server.ts";
 import { readStatus } from "../status.ts";
 import { Visitor } from "./visitor.ts";
+import { until } from "../test-until.ts";
 
 const dist = (name: string): string => fileURLToPath(new URL(`../../dist/${name}`, import.meta.url));
 const EXECUTABLE = dist("chatrandom");
@@ -75,11 +76,9 @@ class Appliance {
     cleanUp.push(async () => {
       if (appliance.child.exitCode === null && appliance.child.signalCode === null)
         appliance.child.kill("SIGKILL");
-      await vi.waitUntil(() => appliance.processes.every(isGone), { timeout: 5_000 });
+      await until(() => appliance.processes.every(isGone), 20);
     });
-    const isReady = vi.waitUntil(() => appliance.lines.find(({ msg }) => msg === "ready"), {
-      timeout: 30_000,
-    });
+    const isReady = until(() => appliance.lines.find(({ msg }) => msg === "ready"), 20);
     await Promise.race([isReady, appliance.ended]);
     if (!appliance.url) throw new Error(`it ended:\n${JSON.stringify(appliance.lines, undefined, 1)}`);
     return appliance;
@@ -190,11 +189,11 @@ test("two workers are one place: matched across, one scrape; kill -9 of one ends
     (await readStatus(here)).nodes.map(({ id, lease }) => [id, performance.now() + lease]),
   );
   process.kill(victim.pid, "SIGKILL");
-  await vi.waitUntil(() => isGone(victim.pid), { timeout: 5_000 });
+  await until(() => isGone(victim.pid), 20);
   const visitors = pairs.flatMap(({ sides }) => sides);
-  await vi.waitUntil(() => visitors.some((visitor) => !isOpen(visitor)), { timeout: 5_000 });
+  await until(() => visitors.some((visitor) => !isOpen(visitor)), 20);
   // It starts again, while the other goes on.
-  await vi.waitUntil(() => appliance.workers.length === 3, { timeout: 20_000 });
+  await until(() => appliance.workers.length === 3, 20);
   expect(appliance.workers[2]!.worker).toBe(victim.worker);
   expect(isGone(survivor.pid)).toBe(false);
   // Its successor has said that it is dead, and did not wait for its lease to run out.
@@ -223,7 +222,7 @@ test("two workers are one place: matched across, one scrape; kill -9 of one ends
 
   // The supervisor dies: all end by themselves, also Redis.
   appliance.child.kill("SIGKILL");
-  await vi.waitUntil(() => appliance.processes.every(isGone), { timeout: 3_000 });
+  await until(() => appliance.processes.every(isGone), 20);
 
   // The next run takes over at once, and does not look for the workers of the last one.
   const next = await Appliance.start([EXECUTABLE], ["serve", "--workers=2"]);
@@ -237,7 +236,7 @@ test("a worker that hangs is replaced, and a scrape tells of it", async () => {
   const { id, sides } = await appliance.pair();
   const hung = appliance.workers[0]!;
   process.kill(hung.pid, "SIGSTOP");
-  await vi.waitUntil(() => appliance.workers.length === 3, { timeout: 40_000 });
+  await until(() => appliance.workers.length === 3, 20);
   expect(isGone(hung.pid)).toBe(true);
   const metrics = await appliance.metrics();
   expect(metrics.get("chatrandom_workers_answered")).toBe(2);
@@ -283,7 +282,7 @@ test.each([1, 2])(
     gone.find();
     await gone.next("waiting");
     before.child.kill("SIGKILL");
-    await vi.waitUntil(() => before.processes.every(isGone), { timeout: 5_000 });
+    await until(() => before.processes.every(isGone), 20);
 
     const after = await Appliance.start([EXECUTABLE], args);
     const visitor = await after.visitor();
@@ -297,7 +296,7 @@ test.each([1, 2])(
 test("SIGHUP is the supervisor's: it says what has changed, and no worker ends", async () => {
   const appliance = await Appliance.start([EXECUTABLE], ["serve", "--workers=2"]);
   appliance.child.kill("SIGHUP");
-  await vi.waitUntil(() => appliance.lines.some(({ msg }) => msg.startsWith("SIGHUP: ")), { timeout: 5_000 });
+  await until(() => appliance.lines.some(({ msg }) => msg.startsWith("SIGHUP: ")), 20);
   for (const { pid } of appliance.workers) process.kill(pid, "SIGHUP");
   const { sides } = await appliance.pair();
   for (const side of sides) await side.nothing();
@@ -376,7 +375,7 @@ test.each([1, 2])(
       { CHATRANDOM_LINK_SECRET: randomBytes(32).toString("hex") },
     );
     cleanUp.push(() => appliance.child.kill("SIGKILL"));
-    await vi.waitUntil(() => sockets.length >= workers, { timeout: 30_000 });
+    await until(() => sockets.length >= workers, 20);
     appliance.child.kill("SIGTERM");
     expect(await appliance.ended).toEqual([0, null]);
     expect(appliance.lines.filter(({ level }) => level !== "info")).toEqual([]);

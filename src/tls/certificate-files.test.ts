@@ -7,6 +7,7 @@ import { StillClock } from "../still-clock.ts";
 import { certificateFiles } from "./certificate-files.ts";
 import type { Certificate, CertificateSource } from "./certificate.ts";
 import { createSelfSigned } from "./self-signed.ts";
+import { until } from "../test-until.ts";
 
 /** Whether the process has no file descriptor left to read with. */
 const crowded = vi.hoisted(() => ({ now: false }));
@@ -61,13 +62,10 @@ async function open(certificate = at("chain.pem"), key = at("key.pem")): Promise
 
 /** Looks at the files as often as it takes until the condition holds. */
 const looks = (condition: () => boolean) =>
-  vi.waitUntil(
-    () => {
-      clock.move(2_000);
-      return condition();
-    },
-    { interval: 2 },
-  );
+  until(() => {
+    clock.move(2_000);
+    return condition();
+  });
 
 test("new files are taken while serving", async () => {
   write(first);

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { connectRedis, type RedisConnection } from "../redis/client.ts";
 import { startTestRedis, type TestRedis } from "../redis/test-server.ts";
 import { StillClock } from "../still-clock.ts";
@@ -11,6 +11,7 @@ import type { CertificateStore } from "./certificate-store.ts";
 import { dataDirStore } from "./data-dir-store.ts";
 import { redisStore } from "./redis-store.ts";
 import { createSelfSigned } from "./self-signed.ts";
+import { until } from "../test-until.ts";
 
 const authority = "https://ca.example:14000/dir";
 let certificate: Certificate;
@@ -128,7 +129,7 @@ test("a lease, an answer and a pause after a failure end with their time, in the
 test("nodes share them in Redis: the failures count for all, and only who has the lease gives it back", async () => {
   const [one, two] = [inRedis(), inRedis()];
   const late = (await one.lease(30))!;
-  await vi.waitUntil(async () => (await two.lease(60_000)) !== undefined, { interval: 5 });
+  await until(async () => (await two.lease(60_000)) !== undefined);
   await late.done();
   await late.failed(1);
   expect(await one.lease(60_000)).toBeUndefined();
@@ -136,14 +137,11 @@ test("nodes share them in Redis: the failures count for all, and only who has th
   const third = inRedis({ domain: "third.example" });
   const lease = (await third.lease(60_000))!;
   await lease.failed(20);
-  await vi.waitUntil(
-    async () => {
-      const next = await third.lease(60_000);
-      expect(next === undefined || next.failures === 1).toBe(true);
-      return next !== undefined;
-    },
-    { interval: 5 },
-  );
+  await until(async () => {
+    const next = await third.lease(60_000);
+    expect(next === undefined || next.failures === 1).toBe(true);
+    return next !== undefined;
+  });
 });
 
 test("in Redis failures are forgotten when somebody starts, but not who is at it", async () => {
@@ -151,14 +149,11 @@ test("in Redis failures are forgotten when somebody starts, but not who is at it
   await (await store.lease(60_000))!.failed(60_000);
   expect(await store.lease(60_000)).toBeUndefined();
   await store.forgive(20);
-  await vi.waitUntil(
-    async () => {
-      const next = await store.lease(60_000);
-      expect(next === undefined || next.failures === 0).toBe(true);
-      return next !== undefined;
-    },
-    { interval: 5 },
-  );
+  await until(async () => {
+    const next = await store.lease(60_000);
+    expect(next === undefined || next.failures === 0).toBe(true);
+    return next !== undefined;
+  });
   await store.forgive(0);
   expect(await store.lease(60_000)).toBeUndefined();
 });

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type Clock, realClock } from "../clock.ts";
 import { loadConfig } from "../config/load.ts";
 import { type DomainCheckServer, startDomainCheckServer } from "../http/domain-check.ts";
@@ -12,6 +12,7 @@ import { dataDirStore } from "./data-dir-store.ts";
 import { type Https, kindOf, openHttps } from "./open.ts";
 import { createSelfSigned } from "./self-signed.ts";
 import { type Pebble, startPebble } from "./test-pebble.ts";
+import { until } from "../test-until.ts";
 
 let root: string;
 let logged: { level: string; what: Record<string, unknown>; message: string }[];
@@ -118,7 +119,7 @@ describe("files", () => {
     const { chain, key } = await createSelfSigned(["two.example"], now + 3 * 86_400_000);
     writeFileSync(join(root, "c.pem"), chain);
     writeFileSync(join(root, "k.pem"), key);
-    await vi.waitUntil(() => (clock.move(2_000), messages().length === 3), { interval: 5 });
+    await until(() => (clock.move(2_000), messages().length === 3));
     expect(messages()).toEqual([
       "took the new certificate",
       "the certificate is not valid yet",
@@ -156,8 +157,7 @@ describe("acme", () => {
     ACME_HTTP_PORT: String(pebble.httpPort),
     ...more,
   });
-  const hasOne = (https: Https) =>
-    vi.waitUntil(() => !https.certificates.current.selfSigned, { timeout: 10_000, interval: 5 });
+  const hasOne = (https: Https) => until(() => !https.certificates.current.selfSigned);
 
   test("serves a self-signed one until the authority's is there, and the next start has it at once", async () => {
     const https = (await open(acme()))!;
@@ -219,10 +219,7 @@ describe("acme", () => {
     const env = acme({ ACME_DIRECTORY: strict.directory, ACME_HTTP_PORT: String(strict.httpPort) });
     try {
       await open(env);
-      await vi.waitUntil(() => logged.some(({ level }) => level === "error"), {
-        timeout: 10_000,
-        interval: 5,
-      });
+      await until(() => logged.some(({ level }) => level === "error"));
       expect(logged.at(-1)!.what.reason).toContain(
         "set acme.eab_key_id and acme.eab_key to what it gave you",
       );
@@ -237,7 +234,7 @@ describe("acme", () => {
 
   test("an authority that cannot be reached is said in one line, and visitors are served meanwhile", async () => {
     const https = (await open(acme({ ACME_DIRECTORY: `https://127.0.0.1:${pebble.tlsPort}/dir` })))!;
-    await vi.waitUntil(() => logged.some(({ level }) => level === "error"), { timeout: 10_000, interval: 5 });
+    await until(() => logged.some(({ level }) => level === "error"));
     expect(logged.at(-1)).toMatchObject({
       message: "no certificate yet",
       what: { reason: `cannot reach 127.0.0.1:${pebble.tlsPort}: ECONNREFUSED`, again: "in 1 min" },

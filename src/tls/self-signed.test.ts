@@ -2,10 +2,11 @@ import { X509Certificate } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
 import { StillClock } from "../still-clock.ts";
 import type { CertificateSource } from "./certificate.ts";
 import { createSelfSigned, selfSigned } from "./self-signed.ts";
+import { until } from "../test-until.ts";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -60,7 +61,7 @@ test("workers that start at once, and later renew, end up with the same one", as
   expect(readdirSync(join(root, "tls"))).toEqual(["self-signed.pem"]);
   wall += 710 * DAY_MS;
   clock.move(HOUR_MS);
-  await vi.waitUntil(() => !shown().has(first!), { interval: 1 });
+  await until(() => !shown().has(first!));
   expect(shown().size).toBe(1);
 });
 
@@ -80,7 +81,7 @@ test("it is renewed before it runs out, without a restart, and the next start fi
   expect(source.current.fingerprint).toBe(first.fingerprint);
   wall = first.until - 29 * DAY_MS;
   clock.move(HOUR_MS);
-  await vi.waitUntil(() => source.current.fingerprint !== first.fingerprint, { interval: 1 });
+  await until(() => source.current.fingerprint !== first.fingerprint);
   expect(source.current.until).toBeGreaterThan(first.until + 600 * DAY_MS);
   expect(readFileSync(file(), "utf8")).toContain(source.current.chain.trim());
 });
@@ -107,11 +108,11 @@ test("a renewal that cannot be written is said, the old one stays in use, and it
   writeFileSync(join(root, "tls"), "in the way");
   wall = first.until - 20 * DAY_MS;
   clock.move(HOUR_MS);
-  await vi.waitUntil(() => logged.includes("cannot renew the self-signed certificate"), { interval: 1 });
+  await until(() => logged.includes("cannot renew the self-signed certificate"));
   expect(source.current).toBe(first);
   rmSync(join(root, "tls"));
   clock.move(HOUR_MS);
-  await vi.waitUntil(() => source.current !== first, { interval: 1 });
+  await until(() => source.current !== first);
   expect(existsSync(file())).toBe(true);
 });
 

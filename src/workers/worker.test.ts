@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { BEAT_MS } from "./beat.ts";
 import type { FromWorker, Metrics, Orders, ToWorker } from "./messages.ts";
 import { type Channel, Supervised } from "./worker.ts";
+import { until } from "../test-until.ts";
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "setInterval"] }));
 afterEach(() => void vi.useRealTimers());
@@ -87,7 +88,7 @@ test("it tells its own numbers when they are collected", async () => {
   const metrics = [] as Metrics;
   supervised.metrics = async () => metrics;
   tell({ type: "collect" });
-  await vi.waitUntil(() => said.length > 0);
+  await until(() => said.length > 0);
   expect(said).toEqual([{ type: "metrics", metrics }]);
 });
 
