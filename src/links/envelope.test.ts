@@ -6,6 +6,8 @@ import type { Envelope } from "./link.ts";
 
 const id = fc.string({ unit: "grapheme", maxLength: 300 });
 const bytes = fc.uint8Array({ maxLength: 5_000 }).map((array) => Buffer.from(array));
+const epoch = fc.maxSafeNat().map((n) => n % 2 ** 48);
+const frames = fc.array(bytes, { maxLength: 64 });
 const optional = <K extends string, V>(key: K, value: fc.Arbitrary<V>) =>
   fc.option(value).map((some) => (some === null ? {} : ({ [key]: some } as Record<K, V>)));
 
@@ -16,6 +18,7 @@ const matched = fc
       pair: id,
       mode: fc.constantFrom("video" as const, "text" as const),
       role: fc.constantFrom("offerer" as const, "answerer" as const),
+      epoch,
     }),
     fc
       .tuple(
@@ -28,9 +31,10 @@ const matched = fc
   .map(([note, common, offer]) => ({ ...note, common, ...offer }));
 
 const note = fc.oneof(
-  fc.record({ type: fc.constant("signal" as const), pair: id, raw: bytes }),
+  fc.record({ type: fc.constant("signal" as const), pair: id, epoch, raw: bytes }),
   matched,
-  fc.record({ type: fc.constantFrom("confirmed" as const, "refused" as const, "last" as const), pair: id }),
+  fc.record({ type: fc.constantFrom("confirmed" as const, "refused" as const), pair: id }),
+  fc.record({ type: fc.constant("last" as const), pair: id, epoch }),
   fc.record({
     type: fc.constant("ended" as const),
     pair: id,
@@ -44,17 +48,13 @@ const envelope = fc.oneof(
     {
       kind: fc.constant("takeover" as const),
       session: id,
-      epoch: fc.maxSafeNat().map((n) => n % 2 ** 48),
+      epoch,
       late: fc.constant(true as const),
     },
     { requiredKeys: ["kind", "session", "epoch"] },
   ),
-  fc.record({
-    kind: fc.constantFrom("held" as const, "stranded" as const),
-    session: id,
-    pair: id,
-    frames: fc.array(bytes, { maxLength: 64 }),
-  }),
+  fc.record({ kind: fc.constant("held" as const), session: id, epoch, pair: id, frames }),
+  fc.record({ kind: fc.constant("stranded" as const), session: id, pair: id, frames }),
 ) as fc.Arbitrary<Envelope>;
 
 function encode(envelope: Envelope): Buffer {
@@ -145,5 +145,5 @@ test.each([
 
 test("more frames than a session can hold are refused", () => {
   const frames = Array.from({ length: 65 }, () => Buffer.alloc(0));
-  expect(readEnvelope(encode({ kind: "held", session: "s", pair: "p", frames }))).toBeUndefined();
+  expect(readEnvelope(encode({ kind: "held", session: "s", epoch: 2, pair: "p", frames }))).toBeUndefined();
 });

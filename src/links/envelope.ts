@@ -22,6 +22,7 @@ export function writeEnvelope(writer: Writer, envelope: Envelope): void {
       writer.text(from);
       if (note.type === "signal") {
         writer.text(note.pair);
+        writer.number(note.epoch ?? 0);
         writer.bytes(note.raw);
       } else {
         writer.text(JSON.stringify(note));
@@ -38,6 +39,7 @@ export function writeEnvelope(writer: Writer, envelope: Envelope): void {
     case "stranded":
       writer.byte(envelope.kind === "held" ? HELD : STRANDED);
       writer.text(envelope.session);
+      if (envelope.kind === "held") writer.number(envelope.epoch);
       writer.text(envelope.pair);
       for (const frame of envelope.frames) writer.bytes(frame);
       break;
@@ -61,7 +63,7 @@ function read(reader: Reader): Envelope | undefined {
         kind: "note",
         to,
         from,
-        note: { type: "signal", pair: reader.text(), raw: copy(reader.bytes()) },
+        note: { type: "signal", pair: reader.text(), epoch: reader.number(), raw: copy(reader.bytes()) },
       };
     }
     case NOTE: {
@@ -80,13 +82,16 @@ function read(reader: Reader): Envelope | undefined {
     case HELD:
     case STRANDED: {
       const session = reader.text();
+      const epoch = kind === HELD ? reader.number() : 0;
       const pair = reader.text();
       const frames: Buffer[] = [];
       while (!reader.failed && !reader.isAtEnd) {
         if (frames.length === MAX_HELD_SIGNALS) return undefined;
         frames.push(copy(reader.bytes()));
       }
-      return { kind: kind === HELD ? "held" : "stranded", session, pair, frames };
+      return kind === HELD
+        ? { kind: "held", session, epoch, pair, frames }
+        : { kind: "stranded", session, pair, frames };
     }
   }
   return undefined;
@@ -112,14 +117,15 @@ type Fields = Record<string, unknown>;
 
 /** Whether the fields beside `type` and `pair` are those of that note. */
 const isNote: Record<Note["type"], (note: Fields) => boolean> = {
-  matched: ({ mode, role, common, offer }) =>
+  matched: ({ mode, role, common, offer, epoch }) =>
+    typeof epoch === "number" &&
     (mode === "video" || mode === "text") &&
     (role === "offerer" || role === "answerer") &&
     isCommon(common) &&
     isOptionalText(offer),
   confirmed: () => true,
   refused: () => true,
-  last: () => true,
+  last: ({ epoch }) => typeof epoch === "number",
   ended: ({ reason }) => typeof reason === "string" && Object.hasOwn(END_REASONS, reason),
   signal: () => false, // has a form of its own
 };

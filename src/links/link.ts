@@ -17,12 +17,18 @@ export type Envelope =
   | { readonly kind: "takeover"; readonly session: string; readonly epoch: number; readonly late?: boolean }
   /**
    * Signals that a node held for an absent visitor, or that still came for one who has moved, in order, for the node that
-   * has the session now. None: that was all.
-   *
-   * `stranded`: those of the session itself that could not be sent to the other side of its pair.
+   * took the session over from it with that epoch. None: that was all.
    */
   | {
-      readonly kind: "held" | "stranded";
+      readonly kind: "held";
+      readonly session: string;
+      readonly epoch: number;
+      readonly pair: string;
+      readonly frames: readonly Uint8Array[];
+    }
+  /** Signals of a session that has moved which could not be sent to the other side of its pair. */
+  | {
+      readonly kind: "stranded";
       readonly session: string;
       readonly pair: string;
       readonly frames: readonly Uint8Array[];

@@ -67,7 +67,7 @@ export const signal = (text: string): Envelope => ({
   kind: "note",
   to: "to",
   from: "from",
-  note: { type: "signal", pair: "pair", raw: Buffer.from(text) },
+  note: { type: "signal", pair: "pair", epoch: 1, raw: Buffer.from(text) },
 });
 
 export const textOf = (envelope: Envelope): string =>

@@ -119,7 +119,7 @@ describe("the handshake", () => {
     const [one, two, three] = await openCluster("n1", "n2", "n3");
     const envelopes: Envelope[] = [
       { kind: "takeover", session: "s", epoch: 3 },
-      { kind: "held", session: "s", pair: "p", frames: [Buffer.from("{}"), Buffer.alloc(0)] },
+      { kind: "held", session: "s", epoch: 3, pair: "p", frames: [Buffer.from("{}"), Buffer.alloc(0)] },
       {
         kind: "note",
         to: "t",
@@ -129,6 +129,7 @@ describe("the handshake", () => {
           pair: "p",
           mode: "video",
           role: "answerer",
+          epoch: 3,
           common: { interests: ["Füße", "👣"], language: "de" },
           offer: "v=0\r\n".repeat(6_000),
         },

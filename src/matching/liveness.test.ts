@@ -60,7 +60,7 @@ describe("resume", () => {
     expect((await pool.matcher.resume("ben", "c"))?.resumed).toEqual({ state: "paired", match });
     expect((await pool.matcher.resume("anna", "d"))?.resumed).toEqual({
       state: "paired",
-      match: { ...match, role: "answerer", partner: { session: "ben", node: "c" } },
+      match: { ...match, role: "answerer", partner: { session: "ben", node: "c", epoch: 2 } },
     });
   });
 
@@ -115,18 +115,24 @@ describe("what the store has lost", () => {
     const wished = { interests: ["go", "art"], languages: ["en"] };
     await anna(lost).find(wished);
     const { match } = matched(await ben(lost).find(wished));
-    const theirs = { ...match, role: "answerer" as const, partner: { session: "ben", node: "b" } };
+    const theirs = { ...match, role: "answerer" as const, partner: { session: "ben", node: "b", epoch: 1 } };
     expect(await pool.matcher.restore(anna(pool).self, theirs)).toMatchObject({ restored: "alone" });
     expect(await pool.matcher.restore(anna(pool).self, theirs)).toMatchObject({ restored: "alone" });
     expect(await pool.matcher.restore(ben(pool).self, match)).toMatchObject({ restored: "held" });
     expect(await pool.matcher.restore(anna(pool).self, theirs)).toEqual({
       restored: "held",
-      partnerNode: "b",
+      there: { node: "b", epoch: 1 },
     });
-    expect(await pool.matcher.restore(ben(pool).self, match)).toEqual({ restored: "held", partnerNode: "a" });
+    expect(await pool.matcher.restore(ben(pool).self, match)).toEqual({
+      restored: "held",
+      there: { node: "a", epoch: 1 },
+    });
     expect((await pool.matcher.resume("anna", "c"))?.resumed).toEqual({ state: "paired", match: theirs });
     expect(await pool.matcher.restore(anna(pool).self, theirs)).toMatchObject({ restored: "superseded" });
-    expect(await pool.matcher.restore(ben(pool).self, match)).toEqual({ restored: "held", partnerNode: "c" });
+    expect(await pool.matcher.restore(ben(pool).self, match)).toEqual({
+      restored: "held",
+      there: { node: "c", epoch: 2 },
+    });
     expect(await ben(pool).leave()).toMatchObject({ partner: { session: "anna", node: "c" } });
   });
 

@@ -7,7 +7,7 @@
  * called again). All times are milliseconds by the store's own clock, so the clocks of nodes need not agree.
  */
 import type { Mode } from "../protocol/messages.ts";
-import type { Find, Left, Match, Outcome, Partner, Wish } from "../session/match.ts";
+import type { Find, Left, Match, Outcome, Partner, Stay, Wish } from "../session/match.ts";
 
 /** A session as a node holds it. The epoch counts takeovers: an older holder's calls answer `superseded`. */
 export interface Holder {
@@ -80,9 +80,9 @@ export interface Matcher {
    * Tells the store again what a node holds, when the store may have lost it (Redis came back empty) or given it up
    * (`renew` says another `heldSince`): a session, and the pair it is in. What the store knows goes first. A waiting
    * session needs no more than its next `find`. Without `match`, `over` says that it waits or is in a pair, as
-   * far as the store knows. `partnerNode` is where the pair's other side lives now, when it is `held`.
+   * far as the store knows. `there` is where the pair's other side lives now, when it is `held`.
    */
-  restore(holder: Holder, match?: Match): Promise<{ restored: Restored; partnerNode?: string }>;
+  restore(holder: Holder, match?: Match): Promise<{ restored: Restored; there?: Stay }>;
 
   /**
    * Asks for a partner; changes the wish of a waiting ticket, which keeps its place (M5, M6); leaves a pair and asks

@@ -1,7 +1,7 @@
 import { REPORT_AFTER_END_MS } from "../protocol/limits.ts";
 import type { Common, Role } from "../protocol/messages.ts";
 import type { Find, Left, Match, Outcome, PassedOver } from "../session/match.ts";
-import type { Census, Counts, Holder, Matcher, Orphan, Restored, Resumed, Rules } from "./matcher.ts";
+import type { Census, Counts, Holder, Matcher, Orphan, Resumed, Rules } from "./matcher.ts";
 import { Leases } from "./model-leases.ts";
 import { commonOf, inOrderFor, insistence, mayMeet, relaxed } from "./model-tickets.ts";
 import type { Ticket } from "./model-tickets.ts";
@@ -91,8 +91,10 @@ export class ModelMatcher implements Matcher {
   }
 
   async restore(holder: Holder, match?: Match): ReturnType<Matcher["restore"]> {
-    const inPair = (partner: Session | undefined): { restored: Restored; partnerNode?: string } =>
-      partner ? { restored: "held", partnerNode: partner.node } : { restored: "alone" };
+    const inPair = (partner: Session | undefined): Awaited<ReturnType<Matcher["restore"]>> =>
+      partner
+        ? { restored: "held", there: { node: partner.node, epoch: partner.epoch } }
+        : { restored: "alone" };
     const known = this.#held(holder);
     if (known === "superseded") return { restored: known };
     if (known && match && known.pair?.id !== match.pair) return { restored: "over" };
@@ -352,9 +354,9 @@ export class ModelMatcher implements Matcher {
     return partner?.pair?.id === pair?.id ? partner : undefined;
   }
 
-  #match({ pair, ticket }: Session, { session, node }: Session): Match {
+  #match({ pair, ticket }: Session, { session, node, epoch }: Session): Match {
     const { id, role, common } = pair!;
-    return { pair: id, mode: ticket!.wish.mode, role, partner: { session, node }, common };
+    return { pair: id, mode: ticket!.wish.mode, role, partner: { session, node, epoch }, common };
   }
 
   #becomeIdle(session: Session, partner?: Session): void {

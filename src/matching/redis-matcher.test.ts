@@ -26,7 +26,7 @@ describe("M1: at most one pair, claimed in one step", () => {
     expect(match.common).toEqual({ interests: [] });
     expect(await a.find()).toEqual({
       kind: "claimed",
-      match: { ...match, role: "answerer", partner: { session: "ben", node: "a" } },
+      match: { ...match, role: "answerer", partner: { session: "ben", node: "a", epoch: 1 } },
     });
   });
 
@@ -118,7 +118,7 @@ describe("M2: undone matches", () => {
     pool.now += 2_000;
     const undone = waiting(await anna(pool).undo(match.pair, { languages: ["en"] }));
     expect(undone).toMatchObject({ since, relaxed: ["languages"] });
-    expect(undone.left).toEqual({ pair: match.pair, partner: match.partner });
+    expect(undone.left).toEqual({ pair: match.pair, partner: { session: "carl", node: "a" } });
   });
 
   test("M2: the side that could not be reached is told where it lives by then", async () => {

@@ -91,8 +91,8 @@ export class RedisMatcher implements Matcher {
         ]
       : ["", "", "", "", "", ""];
     const reply = await this.#run(restore, session, node, epoch, device, ...pair);
-    const [restored, partnerNode] = reply as [Restored, string?];
-    return { restored, ...(partnerNode && { partnerNode }) };
+    const [restored, partnerNode, partnerEpoch] = reply as [Restored, string?, number?];
+    return { restored, ...(partnerNode && { there: { node: partnerNode, epoch: partnerEpoch! } }) };
   }
 
   find(holder: Holder, wanted: Find, avoid?: readonly string[]): Promise<Outcome> {
@@ -219,6 +219,7 @@ type MatchReply = [
   Role,
   session: string,
   node: string,
+  epoch: number,
   shared: string[],
   language: string,
 ];
@@ -274,9 +275,9 @@ function readRelaxed(gave: number): Relaxation[] {
   return relaxed;
 }
 
-function readMatch([pair, mode, role, session, node, interests, language]: MatchReply): Match {
+function readMatch([pair, mode, role, session, node, epoch, interests, language]: MatchReply): Match {
   const common = { interests, ...(language && { language }) };
-  return { pair, mode, role, partner: { session, node }, common };
+  return { pair, mode, role, partner: { session, node, epoch }, common };
 }
 
 function readLeft([pair, session, node]: LeftReply): Left | undefined {

@@ -180,8 +180,10 @@ export class Door {
       this.#parts.metrics.resumed("here");
     } else {
       this.#parts.metrics.resumed("elsewhere");
-      if (seat) this.#sessions.dispatch(seat, { type: "superseded", late });
+      const older = seat;
+      if (older) this.#sessions.wasElsewhere(older, late);
       seat = hub.add(restoredSession(holder.session, holder.device, holder.epoch, resumed), token);
+      seat.stranded = older?.stranded;
       this.#sessions.movedHere(seat, previousNode, late);
     }
     if (connection.isOpen) this.#attach(seat, connection, true, true);

@@ -1,141 +1,298 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Envelope } from "../links/link.ts";
 import type { Signal } from "../session/note.ts";
 import { StillClock } from "../still-clock.ts";
 import { Moves } from "./moves.ts";
 
-const signal = (text: string, pair = "p"): Signal => ({ type: "signal", pair, raw: Buffer.from(text) });
+const signal = (text: string, epoch: number, pair = "p"): Signal => ({
+  type: "signal",
+  pair,
+  epoch,
+  raw: Buffer.from(text),
+});
 const raw = (...texts: string[]) => texts.map((text) => Buffer.from(text));
 
 /** Where `session` is here until `isHere` is taken back. */
 function start() {
   const clock = new StillClock();
   const heard: string[] = [];
-  const sent: [to: string, ...frames: string[]][] = [];
+  const sent: [to: string, epoch: number, ...frames: string[]][] = [];
   const place = { clock, heard, sent, isHere: true, dropped: 0 };
   const send = (to: string, envelope: Envelope): boolean => {
-    if (envelope.kind === "held") sent.push([to, ...envelope.frames.map(String)]);
+    if (envelope.kind === "held") sent.push([to, envelope.epoch, ...envelope.frames.map(String)]);
     return true;
   };
   const parts = { clock, link: { send }, metrics: { heldDropped: () => void (place.dropped += 1) } };
   const moves = new Moves(parts, {
     give(_session, { raw }) {
       if (place.isHere) heard.push(String(raw));
-      return place.isHere;
     },
     onAllHere() {},
   });
   return Object.assign(place, {
     moves,
-    arrives: (text: string) => moves.arrived("s", signal(text)),
-    follow: (...texts: string[]) => moves.followed("s", "p", raw(...texts)),
-    goes: (to: string, heardOut: boolean, ...held: string[]) => {
+    came: (epoch: number, asked = true) => moves.came("s", epoch, asked),
+    arrives: (text: string, epoch: number) => moves.arrived("s", signal(text, epoch)),
+    follow: (epoch: number, ...texts: string[]) => moves.followed("s", epoch, "p", raw(...texts)),
+    goes: (epoch: number, node: string, ...held: string[]) => {
       place.isHere = false;
-      moves.went("s", to, { pair: "p", held: raw(...held), heardOut });
+      moves.went("s", { node, epoch: epoch + 1 }, { epoch, pair: "p", held: raw(...held) });
     },
   });
 }
 
 test("S2: what overtakes what was held where the session was waits for that, and for what still came there", () => {
-  const { moves, arrives, follow, heard } = start();
-  arrives("0");
-  moves.came("s", true);
-  arrives("4");
-  follow("1", "2");
-  arrives("5");
-  follow("3");
+  const { came, arrives, follow, heard } = start();
+  arrives("0", 1);
+  came(2);
+  arrives("4", 2);
+  follow(2, "1", "2");
+  arrives("5", 2);
+  follow(2, "3");
   expect(heard).toEqual(["0", "1", "2", "3"]);
-  follow();
-  arrives("6");
+  follow(2);
+  arrives("6", 2);
   expect(heard).toEqual(["0", "1", "2", "3", "4", "5", "6"]);
 });
 
 test("S2: it does not wait for ever for a node that hangs, and what that sends after all is not lost", () => {
-  const { moves, arrives, follow, heard, clock } = start();
-  moves.came("s", true);
-  arrives("2");
+  const { came, arrives, follow, heard, clock } = start();
+  came(2);
+  arrives("2", 2);
   clock.move(499);
   expect(heard).toEqual([]);
   clock.move(1);
   expect(heard).toEqual(["2"]);
-  follow("1");
-  follow();
-  arrives("3");
+  follow(2, "1");
+  follow(2);
+  arrives("3", 2);
   expect(heard).toEqual(["2", "1", "3"]);
 });
 
 test("S2: a session that goes leaves what was held, what still comes, and the word that this was all", () => {
   const { moves, arrives, goes, sent } = start();
-  goes("b", false, "1", "2");
-  arrives("3");
+  goes(1, "b", "1", "2");
+  arrives("3", 1);
   expect(sent.splice(0)).toEqual([
-    ["b", "1", "2"],
-    ["b", "3"],
+    ["b", 2, "1", "2"],
+    ["b", 2, "3"],
   ]);
-  moves.heardOut("s", "a pair before");
+  moves.heardOut("s", 1, "a pair before");
   expect(sent).toEqual([]);
-  moves.heardOut("s", "p");
-  expect(sent).toEqual([["b"]]);
+  moves.heardOut("s", 1, "p");
+  moves.heardOut("s", 1, "p");
+  expect(sent).toEqual([["b", 2]]);
 });
 
-test.each([
-  ["nothing more can come", true],
-  ["the other side has heard of the move first", false],
-])("S2: it is said at once where %s", (_, heardOut) => {
+test("S2: it is said at once where the other side has heard of the move first", () => {
   const { moves, goes, sent } = start();
-  if (!heardOut) moves.heardOut("s", "p");
-  goes("b", heardOut);
-  expect(sent).toEqual([["b"]]);
+  moves.heardOut("s", 1, "p");
+  goes(1, "b");
+  expect(sent).toEqual([["b", 2]]);
 });
 
 test("a node that does not know the session says so at once", () => {
   const { moves, sent } = start();
-  moves.went("s", "b");
-  expect(sent).toEqual([["b"]]);
+  moves.went("s", { node: "b", epoch: 2 });
+  expect(sent).toEqual([["b", 2]]);
 });
 
 test("S2: who goes on before all has come has that follow, in order", () => {
-  const { moves, arrives, follow, goes, sent } = start();
-  moves.came("s", true);
-  arrives("3");
-  goes("c", true);
-  follow("1", "2");
+  const { moves, came, arrives, follow, goes, sent } = start();
+  came(2);
+  arrives("3", 2);
+  goes(2, "c");
+  moves.heardOut("s", 2, "p");
+  follow(2, "1", "2");
   expect(sent).toEqual([
-    ["c", "1"],
-    ["c", "2"],
+    ["c", 3, "1"],
+    ["c", 3, "2"],
   ]);
-  follow();
-  expect(sent.slice(2)).toEqual([["c", "3"], ["c"]]);
+  follow(2);
+  expect(sent.slice(2)).toEqual([
+    ["c", 3, "3"],
+    ["c", 3],
+  ]);
 });
 
 test("S2: what waits is kept to the same bound as what is held", () => {
   const place = start();
-  place.moves.came("s", true);
-  for (let n = 0; n < 70; n += 1) place.arrives(`${n}`);
-  place.follow();
+  place.came(2);
+  for (let n = 0; n < 70; n += 1) place.arrives(`${n}`, 2);
+  place.follow(2);
   expect(place.heard).toHaveLength(64);
   expect(place.dropped).toBe(6);
 });
 
+test("S2: who is back before that is heard of still has what was held here, when it is heard of or after a while", () => {
+  for (const isHeardOf of [true, false]) {
+    const { moves, came, arrives, follow, heard, sent, clock } = start();
+    moves.lost("s", { epoch: 1, pair: "p", held: raw("1") });
+    came(3);
+    arrives("2", 1);
+    arrives("3", 3);
+    expect(heard).toEqual([]);
+    if (isHeardOf) {
+      moves.went("s", { node: "b", epoch: 2 });
+      expect(sent).toEqual([
+        ["b", 2, "1"],
+        ["b", 2, "2"],
+      ]);
+      follow(3, "1", "2");
+      follow(3);
+    } else clock.move(500);
+    expect(heard).toEqual(["1", "2", "3"]);
+  }
+});
+
 test("what still comes for a session that was back and has ended goes round in no circle", () => {
   const place = start();
-  place.goes("b", false);
-  place.isHere = true;
-  place.moves.came("s", false);
-  place.isHere = false;
-  place.arrives("late");
-  place.follow("late, too");
+  place.goes(1, "b");
+  place.came(3, false);
+  place.arrives("late", 3);
+  place.follow(3, "late, too");
   expect(place.sent).toEqual([]);
   // Who waits for the word there hears it all the same.
-  place.moves.heardOut("s", "p");
-  expect(place.sent).toEqual([["b"]]);
+  place.moves.heardOut("s", 1, "p");
+  expect(place.sent).toEqual([["b", 2]]);
+});
+
+test("S2: what is for a stay that is forgotten goes on from the one after it; that this was all is said to its own", () => {
+  const { came, arrives, follow, heard, goes, sent } = start();
+  came(3);
+  arrives("2", 3);
+  follow(2, "1");
+  follow(2);
+  expect(heard).toEqual(["1"]);
+  goes(3, "b");
+  arrives("3", 1);
+  expect(sent).toEqual([]);
+  follow(3);
+  expect(sent).toEqual([
+    ["b", 4, "2"],
+    ["b", 4, "3"],
+  ]);
 });
 
 test("nothing follows a session for ever", () => {
   const { arrives, goes, sent, clock } = start();
-  goes("b", false);
+  goes(1, "b");
   clock.move(10_000);
-  arrives("late");
+  arrives("late", 1);
   expect(sent).toEqual([]);
   expect(clock.pending).toBe(0);
+});
+
+/**
+ * A session that hops between nodes, and the other side of its pair, which sends it numbers from a node of its own. What
+ * one node tells another comes in order, and when it comes is for chance to say. No time passes: nothing is given up.
+ */
+class Hops {
+  readonly heard: number[] = [];
+  sent = 0;
+  readonly #clock = new StillClock();
+  /** What is under way from one place to another. */
+  readonly #ways = new Map<string, (() => void)[]>();
+  readonly #nodes = ["a", "b", "c"].map((name) => this.#node(name));
+  /** Where the session is, as the store knows it, the nodes that hold it, and its other side. */
+  #holder = { node: 0, epoch: 1 };
+  readonly #seats = new Map([[0, { epoch: 1, held: [] as Uint8Array[] }]]);
+  #known = this.#holder;
+
+  #node(name: string): Moves {
+    const here = name.charCodeAt(0) - 97;
+    const send = (to: string, envelope: Envelope): boolean => {
+      if (envelope.kind !== "held") return false;
+      const { epoch, pair, frames } = envelope;
+      const other = to.charCodeAt(0) - 97;
+      this.#tell(here, other, () => this.#nodes[other]!.followed("s", epoch, pair, frames));
+      return true;
+    };
+    return new Moves(
+      { clock: this.#clock, link: { send }, metrics: { heldDropped() {} } },
+      { give: (_, { raw }) => void this.#seats.get(here)?.held.push(raw), onAllHere() {} },
+    );
+  }
+
+  #tell(from: number | "other side", to: number | "other side", what: () => void): void {
+    const way = `${from} ${to}`;
+    this.#ways.set(way, [...(this.#ways.get(way) ?? []), what]);
+  }
+
+  say(): void {
+    const note = signal(`${this.sent++}`, this.#known.epoch);
+    const { node } = this.#known;
+    this.#tell("other side", node, () => this.#nodes[node]!.arrived("s", note));
+  }
+
+  /** The visitor, who was cut off, connects to that node, which takes the session over. */
+  hop(node: number): void {
+    const { node: before, epoch: old } = this.#holder;
+    // More often within ten seconds, and what comes too late for the first stays is given up.
+    if (node === before || old > 30) return;
+    const moves = this.#nodes[node]!;
+    const epoch = old + 1;
+    this.#holder = { node, epoch };
+    const older = this.#seats.get(node);
+    if (older) moves.lost("s", { ...older, pair: "p" });
+    this.#seats.set(node, { epoch, held: [] });
+    this.#tell(node, before, () => this.#tookOver(before, { node, epoch }));
+    moves.came("s", epoch, true);
+    this.#tell(node, "other side", () => this.#moved({ node, epoch }));
+  }
+
+  #tookOver(node: number, to: { node: number; epoch: number }): void {
+    const seat = this.#seats.get(node);
+    const stay = { node: "abc"[to.node]!, epoch: to.epoch };
+    const isHere = seat !== undefined && seat.epoch < to.epoch;
+    this.#nodes[node]!.went("s", stay, isHere ? { ...seat, pair: "p" } : undefined);
+    if (isHere) this.#seats.delete(node);
+  }
+
+  #moved(to: { node: number; epoch: number }): void {
+    const [older, newer] = to.epoch < this.#known.epoch ? [to, this.#known] : [this.#known, to];
+    this.#known = newer;
+    this.#tell("other side", older.node, () => this.#nodes[older.node]!.heardOut("s", older.epoch, "p"));
+  }
+
+  /** The visitor takes what has come where it is. */
+  take(): void {
+    const seat = this.#seats.get(this.#holder.node)!;
+    this.heard.push(...seat.held.splice(0).map((raw) => Number(raw)));
+  }
+
+  /** Something that is under way arrives; answers whether there was anything. */
+  arrive(chance: number): boolean {
+    const ways = [...this.#ways].filter(([, queue]) => queue.length > 0);
+    ways[chance % ways.length]?.[1].shift()!();
+    return ways.length > 0;
+  }
+}
+
+test("S2: whoever hops however fast misses no signal, gets none twice, and all in order", () => {
+  const steps = fc.array(
+    fc.oneof(
+      { weight: 2, arbitrary: fc.constant("say" as const) },
+      { weight: 1, arbitrary: fc.constant("take" as const) },
+      { weight: 1, arbitrary: fc.record({ hop: fc.nat(2) }) },
+      { weight: 4, arbitrary: fc.record({ arrive: fc.nat(100) }) },
+    ),
+    { maxLength: 120, size: "max" },
+  );
+  fc.assert(
+    fc.property(steps, (all) => {
+      const hops = new Hops();
+      for (const step of all) {
+        if (step === "say") hops.say();
+        else if (step === "take") hops.take();
+        else if ("hop" in step) hops.hop(step.hop);
+        else hops.arrive(step.arrive);
+      }
+      while (hops.arrive(0));
+      hops.take();
+      expect(hops.heard).toEqual(Array.from({ length: hops.sent }, (_, n) => n));
+    }),
+    { numRuns: Number(process.env["CHATRANDOM_MOVES_RUNS"] ?? 2_000) },
+  );
 });

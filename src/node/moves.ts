@@ -1,17 +1,21 @@
 /**
- * Signals for sessions that move from node to node, in order (S2). Who has a session now is given what was held for it
- * where it was; what comes by another way meanwhile is newer and waits for that. Who had it passes on what still arrives,
- * and says that this was all once the other side of the pair sends nothing there any more.
+ * Signals for sessions that move from node to node, in order (S2). Each time that a session is on a node is a stay, and a
+ * signal is sent to one of them. What comes for a stay that is over goes the way that the session went: to the next stay,
+ * which gives first what was held before, then what follows, and what it was sent itself only once the stay before it
+ * says that this was all. It says so when its own all has come, and the other side says everything elsewhere.
  */
 import type { Clock } from "../clock.ts";
 import type { Envelope, Link } from "../links/link.ts";
 import { hasRoom } from "../session/held.ts";
+import type { Stay } from "../session/match.ts";
 import type { Signal } from "../session/note.ts";
 
 /** Longer than it takes to be told all, unless the node that is asked hangs, is dying, or does not know of this. */
 const PATIENCE_MS = 500;
 /** Longer than a partner takes to hear that a session has moved. */
 const FORWARD_MS = 10_000;
+/** Who moves more often within that time has what comes too late for the oldest follow a later one. */
+const MAX_STAYS = 16;
 
 export interface MovesParts {
   clock: Clock;
@@ -19,27 +23,31 @@ export interface MovesParts {
   metrics: { heldDropped(): void };
 }
 
-/** What a session leaves behind: what was held for it, and of which pair. */
+/** What a session leaves behind: what was held for it, of which pair, in the stay that ends. */
 interface Left {
+  readonly epoch: number;
   readonly pair: string;
   readonly held: readonly Uint8Array[];
-  readonly heardOut: boolean;
 }
-const NOTHING: Left = { pair: "", held: [], heardOut: true };
 
-interface Gone {
-  readonly to: string;
-  /** In which it was. */
-  readonly pair: string;
-  /** Whether it has come back since. */
-  isBack: boolean;
-  /** Whether it was said that this was all: a second time might be taken for an answer to a later question. */
-  isSaid: boolean;
+interface StayHere {
+  readonly epoch: number;
+  /** What was sent to it, while something that is older may still come. */
+  early: Signal[] | undefined;
+  /** What is to go along, and in which pair, while the session has gone and where is not known yet. */
+  left: { readonly pair: string; readonly signals: Signal[] } | undefined;
+  /** Where the session went, and in which pair. */
+  next: (Stay & { readonly pair: string }) | undefined;
+  /** The pair whose other side has sent its last signal to it. */
+  heardOut: string | undefined;
+  isAllSaid: boolean;
+  /** When it is of no use any more. */
+  until: number;
 }
 
 export interface MovesEvents {
   /** Gives a signal to the session if that is here. */
-  give(session: string, signal: Signal): boolean;
+  give(session: string, signal: Signal): void;
   /** All has come that the session has left elsewhere. */
   onAllHere(session: string): void;
 }
@@ -47,12 +55,8 @@ export interface MovesEvents {
 export class Moves {
   readonly #parts: MovesParts;
   readonly #events: MovesEvents;
-  /** Sessions that have come here, and what has overtaken what was held where they were. */
-  readonly #early = new Map<string, Signal[]>();
-  /** Sessions that have gone. */
-  readonly #gone = new Map<string, Gone>();
-  /** Sessions whose other side has sent its last signal here, and of which pair. */
-  readonly #heardOut = new Map<string, string>();
+  /** By session, the oldest first. Those of which there is nothing to know are not in it. */
+  readonly #stays = new Map<string, StayHere[]>();
 
   constructor(parts: MovesParts, events: MovesEvents) {
     this.#parts = parts;
@@ -61,87 +65,136 @@ export class Moves {
 
   /** Whether something that is older than all that is here may still come from where the session was. */
   isComing(session: string): boolean {
-    return this.#early.has(session);
+    const newest = this.#stays.get(session)?.at(-1);
+    return newest?.early !== undefined && !newest.next;
   }
 
   /** The session has come here; `asked`: from a node that has been asked for what it holds. */
-  came(session: string, asked: boolean): void {
-    this.#allHere(session); // of a move before this one
-    // What comes once it has ended here stays here: it would go round in a circle.
-    const gone = this.#gone.get(session);
-    if (gone) gone.isBack = true;
+  came(session: string, epoch: number, asked: boolean): void {
     if (!asked) return;
-    this.#keep(this.#early, session, [], PATIENCE_MS, () => this.#allHere(session));
+    const stay = this.#stay(session, epoch);
+    stay.early ??= [];
+    this.#parts.clock.after(PATIENCE_MS, () => this.#allCame(session, stay));
   }
 
-  /** The session has gone. `heardOut`: nothing is under way to here that `to` does not hear in order. */
-  went(session: string, to: string, { pair, held, heardOut }: Left = NOTHING): void {
-    if (held.length > 0) this.#send(to, session, pair, held);
-    this.#keep(this.#gone, session, { to, pair, isBack: false, isSaid: false }, FORWARD_MS);
-    if (heardOut) this.#heardOut.set(session, pair);
-    this.#sayAll(session);
+  /** The session has been taken over; `left`: in the stay that it had here until now. */
+  went(session: string, to: Stay, left?: Left): void {
+    const over = left ? this.#stay(session, left.epoch) : this.#lostBefore(session, to.epoch);
+    // Of a stay that this node knows nothing of, there is nothing here.
+    const stay = over ?? this.#stay(session, to.epoch - 1);
+    stay.next ??= { ...to, pair: left?.pair ?? stay.left?.pair ?? "" };
+    this.#keep(session, stay);
+    if (left && left.held.length > 0) this.#send(session, stay.next, left.pair, left.held);
+    this.#passLeft(session, stay);
+    this.#sayAll(session, stay);
+  }
+
+  /** The session has been elsewhere meanwhile: who took it over from here has yet to say so. */
+  lost(session: string, { epoch, pair, held }: Left): void {
+    const stay = this.#stay(session, epoch);
+    stay.left = { pair, signals: held.map((raw) => ({ type: "signal", pair, raw })) };
+    this.#parts.clock.after(PATIENCE_MS, () => this.#passLeft(session, stay));
   }
 
   /** The other side of that pair sends what it has to say elsewhere from now on, which may be known before the move is. */
-  heardOut(session: string, pair: string): void {
-    this.#keep(this.#heardOut, session, pair, FORWARD_MS);
-    this.#sayAll(session);
+  heardOut(session: string, epoch: number, pair: string): void {
+    const stay = this.#stay(session, epoch);
+    stay.heardOut = pair;
+    this.#keep(session, stay);
+    this.#sayAll(session, stay);
   }
 
   /** A signal from the other side. */
   arrived(session: string, signal: Signal): void {
-    const early = this.#early.get(session);
-    if (!early) return this.#pass(session, signal);
-    const kept = early.map(({ raw }) => raw);
-    if (hasRoom(kept, signal.raw)) early.push(signal);
+    const stay = this.#stayOf(session, signal.epoch ?? 0);
+    if (!stay?.early) return this.#pass(session, stay, signal);
+    this.#add(stay.early, signal);
+  }
+
+  /** What was held or came late where the session was before that stay; nothing: that was all. */
+  followed(session: string, epoch: number, pair: string, frames: readonly Uint8Array[]): void {
+    const stay = this.#stayOf(session, epoch);
+    for (const raw of frames) this.#pass(session, stay, { type: "signal", pair, raw });
+    if (frames.length === 0 && stay?.epoch === epoch) this.#allCame(session, stay);
+  }
+
+  #pass(session: string, stay: StayHere | undefined, signal: Signal): void {
+    if (stay?.next) this.#send(session, stay.next, signal.pair, [signal.raw]);
+    else if (stay?.left) this.#add(stay.left.signals, signal);
+    else this.#events.give(session, signal);
+  }
+
+  #passLeft(session: string, stay: StayHere): void {
+    const { left } = stay;
+    stay.left = undefined;
+    for (const signal of left?.signals ?? []) this.#pass(session, stay, signal);
+  }
+
+  #add(signals: Signal[], signal: Signal): void {
+    const kept = signals.map(({ raw }) => raw);
+    if (hasRoom(kept, signal.raw)) signals.push(signal);
     else this.#parts.metrics.heldDropped();
   }
 
-  /** What was held or came late where the session was; nothing: that was all. */
-  followed(session: string, pair: string, frames: readonly Uint8Array[]): void {
-    for (const raw of frames) this.#pass(session, { type: "signal", pair, raw });
-    if (frames.length === 0) this.#allHere(session);
-  }
-
-  #pass(session: string, signal: Signal): void {
-    if (this.#events.give(session, signal)) return;
-    const gone = this.#gone.get(session);
-    if (gone && !gone.isBack) this.#send(gone.to, session, signal.pair, [signal.raw]);
-  }
-
-  #allHere(session: string): void {
-    const early = this.#early.get(session);
+  #allCame(session: string, stay: StayHere): void {
+    const { early } = stay;
     if (!early) return;
-    this.#early.delete(session);
-    for (const signal of early) this.#pass(session, signal);
-    this.#events.onAllHere(session);
-    this.#sayAll(session);
+    stay.early = undefined;
+    for (const signal of early) this.#pass(session, stay, signal);
+    if (!stay.next) this.#events.onAllHere(session);
+    this.#sayAll(session, stay);
   }
 
-  #sayAll(session: string): void {
-    const gone = this.#gone.get(session);
-    if (!gone || this.#early.has(session) || this.#heardOut.get(session) !== gone.pair) return;
-    this.#heardOut.delete(session);
-    if (!gone.isSaid) this.#send(gone.to, session, gone.pair, []);
-    gone.isSaid = true;
+  #sayAll(session: string, stay: StayHere): void {
+    const { next, early, heardOut, isAllSaid } = stay;
+    if (!next || early || isAllSaid || (next.pair !== "" && heardOut !== next.pair)) return;
+    stay.isAllSaid = true;
+    this.#send(session, next, next.pair, []);
   }
 
-  #send(to: string, session: string, pair: string, frames: readonly Uint8Array[]): void {
-    const held: Envelope = { kind: "held", session, pair, frames };
-    this.#parts.link.send(to, held);
+  #send(session: string, { node, epoch }: Stay, pair: string, frames: readonly Uint8Array[]): void {
+    const held: Envelope = { kind: "held", session, epoch, pair, frames };
+    this.#parts.link.send(node, held);
   }
 
-  /** For so long, unless it is replaced or let go of before. */
-  #keep<What>(
-    where: Map<string, What>,
-    session: string,
-    what: What,
-    ms: number,
-    over: () => void = () => where.delete(session),
-  ): void {
-    where.set(session, what);
-    this.#parts.clock.after(ms, () => {
-      if (where.get(session) === what) over();
+  /** The stay that was meant, or the one after it. */
+  #stayOf(session: string, epoch: number): StayHere | undefined {
+    return this.#stays.get(session)?.find((stay) => stay.epoch >= epoch);
+  }
+
+  /** The stay that ended before that epoch, of which nobody has said yet where the session went. */
+  #lostBefore(session: string, epoch: number): StayHere | undefined {
+    return this.#stays.get(session)?.findLast((stay) => stay.left && stay.epoch < epoch);
+  }
+
+  #stay(session: string, epoch: number): StayHere {
+    const stays = this.#stays.get(session) ?? [];
+    const known = stays.find((stay) => stay.epoch === epoch);
+    if (known) return known;
+    const stay: StayHere = {
+      epoch,
+      early: undefined,
+      left: undefined,
+      next: undefined,
+      heardOut: undefined,
+      isAllSaid: false,
+      until: 0,
+    };
+    const sorted = [...stays, stay].toSorted((one, other) => one.epoch - other.epoch);
+    this.#stays.set(session, sorted.slice(-MAX_STAYS));
+    this.#keep(session, stay);
+    return stay;
+  }
+
+  /** From now on for as long as it may be of use. */
+  #keep(session: string, stay: StayHere): void {
+    const { clock } = this.#parts;
+    stay.until = clock.now() + FORWARD_MS;
+    clock.after(FORWARD_MS, () => {
+      if (clock.now() < stay.until) return;
+      const others = this.#stays.get(session)?.filter((other) => other !== stay) ?? [];
+      if (others.length > 0) this.#stays.set(session, others);
+      else this.#stays.delete(session);
     });
   }
 }

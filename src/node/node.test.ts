@@ -407,7 +407,7 @@ async function pairedOver(more: Partial<NodeParts> = {}) {
   };
   const peers = () => [{ node: "b", endpoint: "", why: "", state: down.has("b") ? "lost" : "up" } as const];
   const party = await start({ link: { ...noLink("n"), send, peers }, ...more });
-  const partner = { session: "s", node: "b" };
+  const partner = { session: "s", node: "b", epoch: 1 };
   const common = { interests: [] };
   const match = { pair: "p", mode: "text", role: "offerer", partner, common } as const;
   const visitor = party.connect(RESUME);
@@ -437,7 +437,7 @@ test("a pair over a link that is down asks the store how it stands, at once and 
 test("a signal to a node that is not there any more makes the store be asked where the other side is", async () => {
   const { down, matcher, visitor, signals } = await pairedOver();
   down.add("b");
-  matcher.restore.mockResolvedValue({ restored: "held", partnerNode: "c" });
+  matcher.restore.mockResolvedValue({ restored: "held", there: { node: "c", epoch: 2 } });
   visitor.say({ type: "signal", pair: "p", data: {} });
   await settled();
   expect(matcher.restore).toHaveBeenCalledOnce();
@@ -466,7 +466,7 @@ test("S3: a session, whose other side may have moved or left unheard, is held ag
       await settled();
     }
   };
-  matcher.restore.mockResolvedValue({ restored: "held", partnerNode: "c" });
+  matcher.restore.mockResolvedValue({ restored: "held", there: { node: "c", epoch: 2 } });
   await aMinutePasses();
   expect(matcher.restore.mock.calls).toMatchObject([[{ session: sessionIdOf(TOKEN) }, { pair: "p" }]]);
   visitor.say({ type: "signal", pair: "p", data: {} });
@@ -501,7 +501,7 @@ test("M2: a claim that comes when the lease may have run out is refused, and the
   party.matcher.find.mockClear();
   const session = sessionIdOf(TOKEN);
   const common = { interests: [] };
-  const note = { type: "matched", pair: "p", mode: "text", role: "answerer", common } as const;
+  const note = { type: "matched", pair: "p", mode: "text", role: "answerer", common, epoch: 1 } as const;
   party.node.onEnvelope("b", { kind: "note", to: session, from: "s", note });
   await settled();
   expect(sent).toEqual([{ kind: "note", to: "s", from: session, note: { type: "refused", pair: "p" } }]);
@@ -526,20 +526,22 @@ async function pairedAcross({ up: nodes = ["b"], handed = [] as Envelope[] } = {
     pair: "p",
     mode: "text",
     role: "offerer",
-    partner: { session: "s", node: "b" },
+    partner: { session: "s", node: "b", epoch: 1 },
     common,
   } as const;
   const visitor = party.connect(RESUME);
   party.resumes[0]!.resolve({ ...found()!, resumed: { state: "paired", match } });
   await settled();
+  let epoch = 1;
   const moved = (to: string): void => {
     up.add(to);
     const { partner: _from, ...ours } = match;
-    const note = { type: "matched", ...ours } as const;
+    epoch += 1;
+    const note = { type: "matched", ...ours, epoch } as const;
     party.node.onEnvelope(to, { kind: "note", to: sessionIdOf(TOKEN), from: "s", note });
   };
   const signal = (n: number): void => visitor.say({ type: "signal", pair: "p", data: { n } });
-  return { ...party, visitor, up, sent, moved, signal };
+  return { ...party, visitor, match, up, sent, moved, signal };
 }
 
 test("S2: signals to a session whose node is gone are kept until it is known where it went, in order", async () => {
@@ -607,23 +609,44 @@ test("S2: what could not be sent goes with the session to the node that takes it
   expect(handed).toEqual([{ kind: "stranded", session: sessionIdOf(TOKEN), pair: "p", frames }]);
 });
 
-test.each([
-  ["c", 0],
-  // What it says there comes in order with its takeover.
-  ["b", 1],
-])(
-  "S2: node %s, which takes a session over from its partner's node b or another one, hears that this was all in time",
-  async (by, atOnce) => {
-    const handed: Envelope[] = [];
-    const { node, up } = await pairedAcross({ handed });
-    const session = sessionIdOf(TOKEN);
-    up.add(by);
-    node.onEnvelope(by, { kind: "takeover", session, epoch: 3 });
-    expect(handed).toHaveLength(atOnce);
-    node.onEnvelope("b", { kind: "note", to: session, from: "s", note: { type: "last", pair: "p" } });
-    expect(handed).toEqual([{ kind: "held", session, pair: "p", frames: [] }]);
-  },
-);
+test("S2: the node that takes a session over hears that this was all once the other side has heard of that", async () => {
+  const handed: Envelope[] = [];
+  const { node, up } = await pairedAcross({ handed });
+  const session = sessionIdOf(TOKEN);
+  up.add("c");
+  node.onEnvelope("c", { kind: "takeover", session, epoch: 3 });
+  expect(handed).toEqual([]);
+  const note = { type: "last", pair: "p", epoch: 2 } as const;
+  node.onEnvelope("b", { kind: "note", to: session, from: "s", note });
+  expect(handed).toEqual([{ kind: "held", session, epoch: 3, pair: "p", frames: [] }]);
+});
+
+test("S2: who is back before it is heard that another node had the session misses nothing of either side", async () => {
+  const handed: Envelope[] = [];
+  const { node, connect, resumes, match, visitor, up, signal, sent } = await pairedAcross({ handed });
+  const session = sessionIdOf(TOKEN);
+  up.delete("b");
+  signal(1);
+  up.add("b").add("other");
+  visitor.drop();
+  const raw = Buffer.from(JSON.stringify({ type: "signal", pair: "p", data: { n: 7 } }));
+  node.onEnvelope("b", {
+    kind: "note",
+    to: session,
+    from: "s",
+    note: { type: "signal", pair: "p", epoch: 2, raw },
+  });
+  const back = connect(RESUME);
+  const holder = { session, node: "n", epoch: 4, device: "d" };
+  resumes[1]!.resolve({ holder, previousNode: "other", resumed: { state: "paired", match } });
+  await settled();
+  node.onEnvelope("other", { kind: "takeover", session, epoch: 3 });
+  expect(handed).toEqual([{ kind: "held", session, epoch: 3, pair: "p", frames: [raw] }]);
+  node.onEnvelope("other", { kind: "held", session, epoch: 4, pair: "p", frames: [raw] });
+  expect(back.socket.take()).toContainEqual({ type: "signal", pair: "p", data: { n: 7 } });
+  node.onEnvelope("other", { kind: "held", session, epoch: 4, pair: "p", frames: [] });
+  expect(sent).toEqual([["b", { n: 1 }]]);
+});
 
 test("S2: what could not be sent where the session was goes out before what is said after the move", async () => {
   const { node, sent, signal } = await pairedAcross({ up: ["b", "other"] });
@@ -633,7 +656,7 @@ test("S2: what could not be sent where the session was goes out before what is s
   node.onEnvelope("other", { kind: "stranded", session, pair: "p", frames });
   node.onEnvelope("other", { kind: "stranded", session, pair: "a pair before", frames });
   expect(sent).toEqual([]);
-  node.onEnvelope("other", { kind: "held", session, pair: "p", frames: [] });
+  node.onEnvelope("other", { kind: "held", session, epoch: 2, pair: "p", frames: [] });
   signal(4);
   expect(sent).toEqual([1, 2, 3, 4].map((n) => ["b", { n }]));
 });
@@ -642,7 +665,7 @@ test("S2: what is said after a move to somebody who cannot be reached makes the 
   const { clock, matcher, up, sent, signal } = await pairedAcross({ up: ["other"] });
   signal(1);
   matcher.restore.mockClear();
-  matcher.restore.mockResolvedValue({ restored: "held", partnerNode: "c" });
+  matcher.restore.mockResolvedValue({ restored: "held", there: { node: "c", epoch: 2 } });
   up.add("c");
   clock.move(500);
   await settled();

@@ -83,13 +83,14 @@ export class Outgoing {
     const { id, link, metrics } = this.#parts;
     const { state } = session;
     if (state.name !== "paired" || state.match.pair !== signal.pair) return true;
-    const { session: to, node } = state.match.partner;
+    const { session: to, node, epoch } = state.match.partner;
+    const note = { ...signal, epoch };
     if (node === id) {
       metrics.signalRelayed("local");
-      this.#events.deliver(to, { session: session.id, node: id }, signal);
+      this.#events.deliver(to, { session: session.id, node: id }, note);
       return true;
     }
-    const sent = link.send(node, { kind: "note", to, from: session.id, note: signal });
+    const sent = link.send(node, { kind: "note", to, from: session.id, note });
     if (sent) metrics.signalRelayed("link");
     return sent;
   }

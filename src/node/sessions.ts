@@ -114,11 +114,11 @@ export class Sessions {
     let asked = false;
     if (previousNode === undefined) link.broadcast(takeover);
     else if (previousNode !== this.#parts.id) asked = link.send(previousNode, takeover);
-    this.#moves.came(id, asked && state.name === "paired");
+    this.#moves.came(id, epoch, asked && state.name === "paired");
     if (state.name === "paired") {
       const { match } = state;
       const here = { session: id, node: this.#parts.id };
-      this.#tell(match.partner, here, { type: "matched", ...asTheySee(match) });
+      this.#tell(match.partner, here, { type: "matched", ...asTheySee(match), epoch });
       this.#deliverNotes();
     }
   }
@@ -145,7 +145,7 @@ export class Sessions {
         this.#tookOver(from, envelope);
         break;
       case "held":
-        this.#moves.followed(envelope.session, envelope.pair, envelope.frames);
+        this.#moves.followed(envelope.session, envelope.epoch, envelope.pair, envelope.frames);
         break;
       case "stranded": {
         const seat = this.hub.get(envelope.session);
@@ -157,33 +157,36 @@ export class Sessions {
     }
   }
 
+  /** The session was here, and has been elsewhere meanwhile: the word of who took it over is still on its way. */
+  wasElsewhere(seat: Seat, late: boolean): void {
+    const { id, epoch, state, held } = seat.session;
+    if (state.name === "paired") this.#moves.lost(id, { epoch, pair: state.match.pair, held });
+    this.dispatch(seat, { type: "superseded", late });
+  }
+
   /** The node `by` has a session now that was here, perhaps. */
   #tookOver(by: string, { session, epoch, late }: Extract<Envelope, { kind: "takeover" }>): void {
+    const to = { node: by, epoch };
     const seat = this.hub.get(session);
-    if (!seat) {
-      this.#moves.went(session, by);
+    if (!seat || seat.session.epoch >= epoch) {
+      this.#moves.went(session, to);
       return;
     }
-    if (seat.session.epoch >= epoch) return;
-    const { state, held } = seat.session;
+    const { state, held, epoch: until } = seat.session;
     if (state.name === "paired") {
-      const { pair, partner } = state.match;
-      // What `by` says comes before its takeover, and what is said here goes the way of what was held.
-      const heardOut = partner.node === this.#parts.id || partner.node === by;
+      const { pair } = state.match;
       this.#outgoing.went(seat, pair, by);
-      this.#moves.went(session, by, { pair, held, heardOut });
-    } else this.#moves.went(session, by);
+      this.#moves.went(session, to, { epoch: until, pair, held });
+    } else this.#moves.went(session, to);
     // Of a node that is gone by now, whose visitor may be back from there already.
     const isGone = !this.#parts.link.peers().some(({ node, state }) => node === by && state === "up");
     this.dispatch(seat, { type: "superseded", late: (late ?? false) || isGone });
   }
 
-  #give(session: string, note: Signal): boolean {
+  #give(session: string, note: Signal): void {
     const seat = this.hub.get(session);
-    if (!seat) return false;
-    const { state } = seat.session;
-    if (state.name === "paired") this.dispatch(seat, { type: "note", from: state.match.partner, note });
-    return true;
+    if (seat?.session.state.name !== "paired") return;
+    this.dispatch(seat, { type: "note", from: seat.session.state.match.partner, note });
   }
 
   #run(seat: Seat, effect: Effect): void {
@@ -360,7 +363,7 @@ export class Sessions {
 
   #deliver(to: string, from: Partner, note: Note): void {
     if (note.type === "signal") return this.#moves.arrived(to, note);
-    if (note.type === "last") return this.#moves.heardOut(to, note.pair);
+    if (note.type === "last") return this.#moves.heardOut(to, note.epoch, note.pair);
     const seat = this.hub.get(to);
     if (seat && note.type === "matched" && seat.session.state.name === "waiting" && this.#events.isStale()) {
       // From before this node was stopped, perhaps: the match is undone long since, or the store says that it stands.

@@ -208,25 +208,25 @@ test("S3: a pair taken over goes on, and signals flow at once", () => {
 });
 
 test("S3: the other side of a pair that has moved gets its signals at the new node", () => {
-  const there = { session: "stranger", node: "n9" };
+  const there = { session: "stranger", node: "n9", epoch: 2 };
   const me = answerer().claimed("p1", {}, there);
   expect(me.sent).toEqual([]);
   expect(me.says({ type: "signal", pair: "p1", data: {} }).told).toMatchObject([{ partner: there }]);
 });
 
 test("S2: where the other side of a pair was hears that it is told nothing there any more, once", () => {
-  const there = { session: "stranger", node: "n9" };
-  const last = { partner: STRANGER, note: { type: "last", pair: "p1" } };
+  const there = { session: "stranger", node: "n9", epoch: 2 };
+  const last = { partner: STRANGER, note: { type: "last", pair: "p1", epoch: 1 } };
   const me = answerer().claimed("p1", {}, there);
   expect(me.told).toContainEqual(last);
   expect(me.claimed("p1", {}, there).notes).not.toContainEqual(last.note);
   const other = answerer().event({ type: "forgotten" });
-  other.answered({ name: "restore", restored: "held", partnerNode: "n9" });
+  other.answered({ name: "restore", restored: "held", there: { node: "n9", epoch: 2 } });
   expect(other.told).toContainEqual(last);
 });
 
 test("M2: who moves with a pair knows of it", () => {
-  const me = claimer().claimed("p1", {}, { session: "stranger", node: "n9" });
+  const me = claimer().claimed("p1", {}, { session: "stranger", node: "n9", epoch: 2 });
   expect(me.state).toMatchObject({ name: "paired", confirmed: true });
   expect(me.timers.has("confirm")).toBe(false);
 });

@@ -3,7 +3,7 @@
  * next waits its turn or replaces what has become pointless.
  */
 import type { EndReason, ReportReason } from "../protocol/messages.ts";
-import type { Find, Left, Match, Outcome, Partner } from "./match.ts";
+import type { Find, Left, Match, Outcome, Partner, Stay } from "./match.ts";
 
 /** `over` is the pair that ends with it, as far as we know: its other side is told. */
 export type Call =
@@ -23,11 +23,11 @@ export type Call =
 
 export type Answer =
   | { readonly name: "open" | "absent" }
-  /** `partnerNode`: where the other side lives, as far as the store knows. */
+  /** `there`: where the other side lives, as far as the store knows. */
   | {
       readonly name: "restore";
       readonly restored: "held" | "over" | "alone" | "superseded";
-      readonly partnerNode?: string;
+      readonly there?: Stay;
     }
   | { readonly name: "find" | "undo"; readonly outcome: Outcome }
   | { readonly name: "leave" | "end"; readonly left?: Left | "superseded" }

@@ -1,6 +1,5 @@
 /** What a session does about being matched: both sides are told, or the match is undone. */
 import { expect, test } from "vitest";
-import { asTheySee } from "./match.ts";
 import type { Outcome } from "./match.ts";
 import {
   answerer,
@@ -8,7 +7,6 @@ import {
   claimer,
   filed,
   idle,
-  match,
   matched,
   offerer,
   STRANGER,
@@ -17,7 +15,7 @@ import {
   waiting,
 } from "./play.ts";
 
-const OTHER = { session: "other", node: "n3" };
+const OTHER = { session: "other", node: "n3", epoch: 1 };
 
 // Claiming
 
@@ -27,7 +25,14 @@ test("M2: who claims hears of it at once, tells the other side, and waits two se
   expect(me.told).toEqual([
     {
       partner: STRANGER,
-      note: { type: "matched", pair: "p1", mode: "text", role: "answerer", common: { interests: [] } },
+      note: {
+        type: "matched",
+        pair: "p1",
+        mode: "text",
+        role: "answerer",
+        common: { interests: [] },
+        epoch: 1,
+      },
     },
   ]);
   expect(me.timers.get("confirm")).toBe(me.now + 2_000);
@@ -61,18 +66,18 @@ test("M2: refused, the match is undone at once, and the other side hears when it
 
 test("where the other side says that it has moved, an older answer of the store does not stand", () => {
   const me = claimer().event({ type: "forgotten" });
-  const moved = { ...STRANGER, node: "n3" };
+  const moved = { ...STRANGER, node: "n3", epoch: 2 };
   me.claimed("p1", {}, moved);
-  expect(me.answered({ name: "restore", restored: "held", partnerNode: STRANGER.node }).calls).toMatchObject([
-    { name: "restore" },
-  ]);
-  me.answered({ name: "restore", restored: "held", partnerNode: "n3" });
+  expect(
+    me.answered({ name: "restore", restored: "held", there: { node: STRANGER.node, epoch: 1 } }).calls,
+  ).toMatchObject([{ name: "restore" }]);
+  me.answered({ name: "restore", restored: "held", there: { node: "n3", epoch: 2 } });
   expect(me.state).toMatchObject({ name: "paired", confirmed: true, match: { partner: moved } });
 });
 
 test("M2: the other side of a match that is being undone hears of it where it has moved to meanwhile", () => {
   const me = claimer().hears({ type: "refused", pair: "p1" });
-  const moved = { ...STRANGER, node: "n3" };
+  const moved = { ...STRANGER, node: "n3", epoch: 2 };
   me.claimed("p1", {}, moved);
   // The first answer, with where it lives, was lost: this one knows nothing of the pair any more.
   expect(me.outcome(filed(500)).told).toEqual([
@@ -111,17 +116,28 @@ test("M2: the other side has ended the pair before it could confirm: back to the
 });
 
 test("a confirmation from where the other side does not live any more does not lead signals back there", () => {
-  const me = offerer().hears({ type: "matched", ...asTheySee(match("p1")) }, { ...STRANGER, node: "n9" });
+  const me = offerer().claimed("p1", {}, { ...STRANGER, node: "n9", epoch: 2 });
   me.hears({ type: "confirmed", pair: "p1" }, STRANGER);
   expect(me.state).toMatchObject({ match: { partner: { node: "n9" } } });
 });
 
 test("where the other side says that it has moved is believed, and asked of the store", () => {
-  const me = offerer().hears({ type: "matched", ...asTheySee(match("p1")) }, { ...STRANGER, node: "n9" });
+  const me = offerer().claimed("p1", {}, { ...STRANGER, node: "n9", epoch: 2 });
   expect(me.state).toMatchObject({ match: { partner: { node: "n9" } } });
   expect(me.calls).toMatchObject([{ name: "restore" }]);
-  me.answered({ name: "restore", restored: "held", partnerNode: "n2" });
+  me.answered({ name: "restore", restored: "held", there: { node: "n2", epoch: 3 } });
   expect(me.state).toMatchObject({ match: { partner: { node: "n2" } } });
+});
+
+test("S2: word of a move that comes late leads nowhere: there it is only said that everything is told elsewhere", () => {
+  const [first, second] = [2, 3].map((epoch) => ({ ...STRANGER, node: `n${epoch + 1}`, epoch }));
+  const me = offerer().claimed("p1", {}, second);
+  me.claimed("p1", {}, first);
+  expect(me.state).toMatchObject({ match: { partner: second } });
+  expect(me.told).toContainEqual({ partner: first, note: { type: "last", pair: "p1", epoch: 2 } });
+  // An answer of the store that was under way is no newer.
+  me.answered({ name: "restore", restored: "held", there: { node: STRANGER.node, epoch: 1 } });
+  expect(me.state).toMatchObject({ match: { partner: second } });
 });
 
 test("a confirmation of another pair confirms nothing", () => {

@@ -207,7 +207,11 @@ class World {
       seat = this.#add(node, restoredSession(id, holder.device, holder.epoch, resumed));
       if (previousNode !== node) this.#send(node, previousNode, { to: id, epoch: holder.epoch });
       if (resumed.state === "paired")
-        this.#tell(seat, resumed.match.partner, { type: "matched", ...asTheySee(resumed.match) });
+        this.#tell(seat, resumed.match.partner, {
+          type: "matched",
+          ...asTheySee(resumed.match),
+          epoch: holder.epoch,
+        });
     }
     this.#attach(visitor, seat, true);
   }

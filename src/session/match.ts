@@ -18,12 +18,18 @@ export interface Partner {
   node: string;
 }
 
+/** Where a session is: each move raises its epoch, by which the newest word of it is told from what comes late. */
+export interface Stay {
+  node: string;
+  epoch: number;
+}
+
 export interface Match {
   /** At least 128 random bits. */
   pair: string;
   mode: Mode;
   role: Role;
-  partner: Partner;
+  partner: Partner & Stay;
   common: Common;
 }
 

@@ -106,6 +106,7 @@ function matched(turn: Turn, state: Waiting, match: Match): void {
     turn.tell(partner, {
       type: "matched",
       ...asTheySee(match),
+      epoch: turn.session.epoch,
       ...(offer === undefined ? {} : { offer }),
     });
   }
@@ -176,11 +177,7 @@ function onBlocked(turn: Turn, call: Call, blocked: { left?: Left; partnerDevice
   }
 }
 
-function onRestored(
-  turn: Turn,
-  call: Call,
-  { restored, partnerNode }: Extract<Answer, { name: "restore" }>,
-): void {
+function onRestored(turn: Turn, call: Call, { restored, there }: Extract<Answer, { name: "restore" }>): void {
   const { state } = turn.session;
   if (call.name !== "restore") return;
   const ours = state.name === "paired" && state.match.pair === call.match?.pair ? state : undefined;
@@ -191,7 +188,7 @@ function onRestored(
     // A store that has lost everything learns of the other side when that comes back, in its grace if ever.
     const aloneSince = restored === "alone" ? (ours.aloneSince ?? turn.now) : undefined;
     // Two that move at once may each miss where the other one went.
-    const partner = { ...ours.match.partner, ...(partnerNode !== undefined && { node: partnerNode }) };
+    const partner = { ...ours.match.partner, ...there };
     turn.become({ ...ours, aloneSince, match: turn.withOther(ours.match, partner) });
     if (aloneSince === undefined) return;
     const patience = aloneSince + turn.rules.grace - turn.now;

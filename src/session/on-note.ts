@@ -11,8 +11,8 @@ const LATE_CLAIM_MS = 5_000;
 export function onNote(turn: Turn, from: Partner, note: Note): void {
   const { state } = turn.session;
   if (note.type === "matched") {
-    const { type: _type, offer, ...match } = note;
-    claimed(turn, { ...match, partner: from }, offer);
+    const { type: _type, offer, epoch, ...match } = note;
+    claimed(turn, { ...match, partner: { ...from, epoch } }, offer);
   } else if (state.name === "paired" && state.match.pair === note.pair) {
     ofOurPair(turn, state, from, note);
   } else if (note.type === "refused" || note.type === "ended") {
@@ -26,7 +26,7 @@ function claimed(turn: Turn, match: Match, offer: string | undefined): void {
   if (state.name === "paired" && state.match.pair === match.pair) {
     confirm(turn, state, match.partner);
     turn.tell(match.partner, { type: "confirmed", pair: match.pair });
-    // It lives elsewhere now; or this comes late, from where it lived before, as an answer under way may. The store knows.
+    // It lives elsewhere now, or this comes late, from where it lived before. The store knows.
     if (match.partner.node !== state.match.partner.node) turn.reconcile();
   } else if (
     state.name === "waiting" &&
@@ -54,8 +54,8 @@ function claimed(turn: Turn, match: Match, offer: string | undefined): void {
 function ofOurPair(turn: Turn, state: Paired, from: Partner, note: Note): void {
   switch (note.type) {
     case "confirmed":
-      // Later it may come from where the other side does not live any more; where it lives now it says "matched".
-      if (!state.confirmed) confirm(turn, state, from);
+      // It may live elsewhere by now, where it says "matched".
+      if (!state.confirmed) confirm(turn, state, state.match.partner);
       break;
     case "refused":
       if (!state.confirmed) turn.undo(state);
@@ -82,7 +82,7 @@ function ofOurPair(turn: Turn, state: Paired, from: Partner, note: Note): void {
   }
 }
 
-function confirm(turn: Turn, state: Paired, partner: Partner): void {
+function confirm(turn: Turn, state: Paired, partner: Match["partner"]): void {
   turn.cancel("confirm");
   turn.become({ ...state, confirmed: true, match: turn.withOther(state.match, partner) });
 }

@@ -11,7 +11,7 @@ import type { Session, SessionRules } from "./session.ts";
 import { step } from "./step.ts";
 
 export const RULES: SessionRules = { grace: 20_000 };
-export const STRANGER: Partner = { session: "stranger", node: "n2" };
+export const STRANGER: Match["partner"] = { session: "stranger", node: "n2", epoch: 1 };
 export const TEXT: Wish = { mode: "text", interests: [], languages: [], strict: false };
 export const VIDEO: Wish = { ...TEXT, mode: "video" };
 
@@ -99,7 +99,8 @@ export class Play {
     return this.event({ type: "note", from, note });
   }
   claimed(pair: string, more: Partial<Extract<Note, { type: "matched" }>> = {}, from = STRANGER): this {
-    return this.hears({ type: "matched", ...asTheySee(match(pair)), ...more }, from);
+    const { epoch } = from;
+    return this.hears({ type: "matched", ...asTheySee(match(pair)), epoch, ...more }, from);
   }
   signalled(pair: string, text: string): this {
     return this.hears({ type: "signal", pair, raw: bytes(text) });

@@ -127,7 +127,7 @@ test("a search that goes on while waiting changes the ticket as any other", () =
 
 test("Next that finds somebody at once tells both the old partner and the new one", () => {
   const me = answerer().finds();
-  me.outcome(matched("p2", { partner: { session: "other", node: "n3" } }, "p1"));
+  me.outcome(matched("p2", { partner: { session: "other", node: "n3", epoch: 1 } }, "p1"));
   expect(me.sent).toMatchObject([{ type: "matched", pair: "p2", role: "offerer", offerUsed: false }]);
   expect(me.told).toMatchObject([
     { partner: STRANGER, note: { type: "ended", pair: "p1", reason: "next" } },

@@ -190,13 +190,13 @@ test("a pair whose other side came back to such a store goes on", () => {
 
 test("a pair goes on with its other side where the store says that it lives now", () => {
   const me = answerer().event({ type: "forgotten" });
-  me.answered({ name: "restore", restored: "held", partnerNode: "n9" });
+  me.answered({ name: "restore", restored: "held", there: { node: "n9", epoch: 2 } });
   expect(me.says({ type: "signal", pair: "p1", data: {} }).told).toMatchObject([
-    { partner: { ...STRANGER, node: "n9" }, note: { type: "signal" } },
+    { partner: { ...STRANGER, node: "n9", epoch: 2 }, note: { type: "signal" } },
   ]);
   expect(me.event({ type: "forgotten" }).answered({ name: "restore", restored: "held" }).state).toMatchObject(
     {
-      match: { partner: { ...STRANGER, node: "n9" } },
+      match: { partner: { ...STRANGER, node: "n9", epoch: 2 } },
     },
   );
 });

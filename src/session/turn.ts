@@ -101,10 +101,14 @@ export class Turn {
     });
   }
 
-  /** The match with its other side where that lives, by the newest word; where it was hears that we have heard. */
-  withOther(match: Match, partner: Partner): Match {
-    if (partner.node !== match.partner.node) this.tell(match.partner, { type: "last", pair: match.pair });
-    return { ...match, partner };
+  /** The match with its other side where that lives, by the newest word; where it was hears that we say no more there. */
+  withOther(match: Match, partner: Match["partner"]): Match {
+    const { pair, partner: known } = match;
+    const isNewer = partner.epoch >= known.epoch;
+    const isSame = partner.epoch === known.epoch && partner.node === known.node;
+    const older = isNewer ? known : partner;
+    if (!isSame) this.tell(older, { type: "last", pair, epoch: older.epoch });
+    return isNewer ? { ...match, partner } : match;
   }
 
   dropQueued(...names: Call["name"][]): void {

@@ -118,9 +118,10 @@ local function becomeIdle(session, record)
   record.since = nil
 end
 
--- What a session in a pair sees of it, for an answer: pair mode role partner node shared language.
+-- What a session in a pair sees of it, for an answer: pair mode role partner node epoch shared language.
 local function matchOf(record, partner)
-  return { record.pair, record.mode, record.role, record.partner, partner.node, record.shared, record.language or '' }
+  return { record.pair, record.mode, record.role, record.partner, partner.node, partner.epoch, record.shared,
+    record.language or '' }
 end
 
 local function forget(session, record)
