@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { RedisMemoryServer } from "redis-memory-server";
+import { freePort } from "../test-ports.ts";
 
 /** A private, empty Redis for one test file: on a free TCP port of loopback, nothing written to disk. */
 export interface TestRedis {
@@ -31,7 +32,7 @@ export async function startTestRedis(args: string[] = []): Promise<TestRedis> {
   const server = new RedisMemoryServer({
     autoStart: false,
     binary: { systemBinary: redisBinary() },
-    instance: { ip: "127.0.0.1", args },
+    instance: { ip: "127.0.0.1", port: await freePort(), args },
   });
   await server.start();
   const [host, port] = [await server.getHost(), await server.getPort()];

@@ -3,12 +3,11 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { redisBinary } from "./test-server.ts";
+import { freePort } from "../test-ports.ts";
 import { until } from "../test-until.ts";
 
 export interface TestServer {
@@ -29,15 +28,6 @@ export interface TestServers {
 
 const answers = (question: () => Promise<boolean>): Promise<boolean> =>
   until(() => question().catch(() => false), 20);
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}
 
 /** Several servers, in a directory of their own; all end with this process. */
 class Ensemble {

@@ -1,12 +1,11 @@
 /** A STUN and TURN server for tests: the coturn that `npm run build` made, on a free port of loopback. */
 import { createHmac, randomBytes } from "node:crypto";
-import { createSocket } from "node:dgram";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { realClock } from "../clock.ts";
 import { startProgram } from "../embedded/program.ts";
+import { freePort } from "../test-ports.ts";
 import { coturnBinary } from "./test-relay.ts";
 import { openTurnClient, type Credentials } from "./turn-client.ts";
 
@@ -17,23 +16,6 @@ export interface TestTurn {
   /** Credentials as the server's secret makes them, valid for `seconds`. */
   credentials(name?: string, seconds?: number): Credentials;
   stop(): Promise<void>;
-}
-
-/** Free for TCP and for UDP. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const { port } = server.address() as AddressInfo;
-    await new Promise((resolve) => server.close(resolve));
-    const socket = createSocket("udp4");
-    const free = await new Promise<boolean>((resolve) => {
-      socket.once("error", () => resolve(false));
-      socket.bind(port, "127.0.0.1", () => resolve(true));
-    });
-    socket.close();
-    if (free) return port;
-  }
 }
 
 const LOG = { debug() {}, info() {}, warn() {}, error() {} };

@@ -1,12 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
+import { freePort } from "../test-ports.ts";
 import { createSelfSigned } from "./self-signed.ts";
 
 /** An authority for tests, which checks domains as Let's Encrypt does and finds every one of them on this machine. */
@@ -54,14 +53,14 @@ export async function startPebble({
   // A name of its own first: of two that are trusted by the same name OpenSSL looks at one only.
   const name = `${randomBytes(8).toString("hex")}.test`;
   const own = await createSelfSigned([name, "localhost", "127.0.0.1"], Date.now());
-  const [listen, management, httpPort, tlsPort, challenges] = (await freePorts(5)) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  const dns = await freeUdpPort();
+  const [listen, management, httpPort, tlsPort, challenges, dns] = await Promise.all([
+    freePort(),
+    freePort(),
+    freePort(),
+    freePort(),
+    freePort(),
+    freePort(),
+  ]);
   const file = (name: string, content: string): string => {
     writeFileSync(join(root, name), content);
     return join(root, name);
@@ -150,21 +149,4 @@ export async function startPebble({
     comeBack: runAuthority,
     stop,
   };
-}
-
-/** Ports that were free a moment ago, all different. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
-  await Promise.all(servers.map((server) => once(server, "listening")));
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}
-
-async function freeUdpPort(): Promise<number> {
-  const socket = createSocket("udp4").bind(0, "127.0.0.1");
-  await once(socket, "listening");
-  const { port } = socket.address();
-  await new Promise<void>((resolve) => socket.close(() => resolve()));
-  return port;
 }

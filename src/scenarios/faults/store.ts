@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { Redis } from "ioredis";
 import { PREFIX, poolKeys } from "../../redis/keys.ts";
 import { redisBinary } from "../../redis/test-server.ts";
-import { freePort } from "../../redis/test-servers.ts";
+import { freePort } from "../../test-ports.ts";
 
 export class Store {
   readonly port: number;
