@@ -10,7 +10,7 @@ import { createSelfSigned } from "../tls/self-signed.ts";
 import { connectRedis } from "./client.ts";
 import type { RedisConnection } from "./client.ts";
 import { startTestRedis } from "./test-server.ts";
-import { until } from "../test-until.ts";
+import { eventually, until } from "../test-until.ts";
 
 const trusted = getCACertificates("default");
 const ending: (() => unknown)[] = [];
@@ -127,11 +127,17 @@ test("a certificate that nobody trusts is refused, and so is one for another nam
 
 test("TLS on one side only is told", async () => {
   const port = await terminator(() => undefined);
-  await expect(connect(`redis://127.0.0.1:${port}`).check(500)).rejects.toThrow(
-    "it closes the connection, as one does that wants TLS (try rediss) or is no Redis",
+  const plain = connect(`redis://127.0.0.1:${port}`);
+  await eventually(() =>
+    expect(plain.check(50)).rejects.toThrow(
+      "it closes the connection, as one does that wants TLS (try rediss) or is no Redis",
+    ),
   );
   const server = await redis();
-  await expect(connect(`rediss://127.0.0.1:${server.port}`).check(2_400)).rejects.toThrow(
-    /it does not answer, as one does that speaks no TLS|closes the connection/,
+  const secure = connect(`rediss://127.0.0.1:${server.port}`);
+  await eventually(() =>
+    expect(secure.check(50)).rejects.toThrow(
+      /it does not answer, as one does that speaks no TLS|closes the connection/,
+    ),
   );
 });
