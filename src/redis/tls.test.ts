@@ -10,6 +10,7 @@ import { createSelfSigned } from "../tls/self-signed.ts";
 import { connectRedis } from "./client.ts";
 import type { RedisConnection } from "./client.ts";
 import { startTestRedis } from "./test-server.ts";
+import { freePort } from "../test-ports.ts";
 import { eventually, until } from "../test-until.ts";
 
 const trusted = getCACertificates("default");
@@ -101,7 +102,9 @@ test("a Cluster", async () => {
   ending.push(() => rmSync(directory, { recursive: true, force: true }));
   const file = join(directory, "nodes.conf");
   const announced = ["--cluster-announce-ip", "127.0.0.1", "--cluster-announce-port", String(port)];
-  const server = await redis("--cluster-enabled", "yes", "--cluster-config-file", file, ...announced);
+  // Else it listens 10,000 above its port as well, which may be nobody's to listen on.
+  const bus = ["--cluster-port", String(await freePort())];
+  const server = await redis("--cluster-enabled", "yes", "--cluster-config-file", file, ...bus, ...announced);
   behind = server.port;
   const operator = connect(server.url);
   await until(() => operator.ready, 20);
