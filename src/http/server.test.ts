@@ -69,29 +69,37 @@ test("close ends what is open, at once", async () => {
 });
 
 describe("a request that never comes to its end", () => {
-  const times = { head: 300, request: 600, check: 50, keepAlive: 300, stalled: 2_000 };
+  // Long enough for what comes to its end, also on a busy machine.
+  const times = { head: 2_000, request: 3_000, check: 50, keepAlive: 1_000, stalled: 10_000 };
 
-  test.each([
-    ["says nothing", "", undefined],
-    ["begins a line", "GET /heal", "408"],
-    ["begins a header", "GET /healthz HTTP/1.1\r\nHost: h\r\nX-Slow: ", "408"],
-    ["never ends its headers", "GET /healthz HTTP/1.1\r\nHost: h\r\n", "408"],
-    ["promises a body", "POST /healthz HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nx", "404"],
-    ["asks for nothing more", "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n", "200"],
-    ["offers an upgrade and stops", "GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n", "408"],
-  ])("is closed, and others are served meanwhile: one that %s", async (_what, text, status) => {
+  test("is closed, whatever is missing, and others are served meanwhile", async () => {
     const { port } = await serve(times);
-    const slow = Array.from({ length: 40 }, () => say(port, text));
+    const slow = [
+      ["says nothing", "", /^$|^HTTP\/1.1 408 /],
+      ["begins a line", "GET /heal", /^HTTP\/1.1 408 /],
+      ["begins a header", "GET /healthz HTTP/1.1\r\nHost: h\r\nX-Slow: ", /^HTTP\/1.1 408 /],
+      ["never ends its headers", "GET /healthz HTTP/1.1\r\nHost: h\r\n", /^HTTP\/1.1 408 /],
+      [
+        "promises a body",
+        "POST /healthz HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nx",
+        /^HTTP\/1.1 404 /,
+      ],
+      ["asks for nothing more", "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n", /^HTTP\/1.1 200 /],
+      [
+        "offers an upgrade and stops",
+        "GET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n",
+        /^HTTP\/1.1 408 /,
+      ],
+    ] as const;
+    const answers = slow.flatMap(([who, text, answer]) =>
+      Array.from({ length: 40 }, async () => expect(await say(port, text).answer, who).toMatch(answer)),
+    );
     expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200);
-    for (const { answer } of slow) {
-      const came = await answer;
-      if (status === undefined) expect(came === "" || came.startsWith("HTTP/1.1 408")).toBe(true);
-      else expect(came).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
-    }
+    await Promise.all(answers);
   });
 
   test("is closed also when a byte of it comes now and then", async () => {
-    const { port } = await serve(times);
+    const { port } = await serve({ ...times, head: 300 });
     const { socket, answer } = say(port, "GET /healthz HTTP/1.1\r\nHost: h\r\n");
     const dripping = setInterval(() => socket.write("X: y\r\n"), 20);
     onTestFinished(() => clearInterval(dripping));
