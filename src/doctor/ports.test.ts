@@ -4,6 +4,7 @@ import { createServer as createHttps } from "node:https";
 import { createServer, type AddressInfo, type Server } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { loadConfig } from "../config/load.ts";
+import { hasIpv6Loopback } from "../test-ipv6.ts";
 import { createSelfSigned } from "../tls/self-signed.ts";
 import { isChatRandom, judgePort, tryPort, type WantedPort, wantedPorts } from "./ports.ts";
 
@@ -77,8 +78,9 @@ test("a ChatRandom is known by its answer, also one that is not ready, over HTTP
   const port = await listening(createHttp(readyz));
   expect(await isChatRandom(page(port))).toBe(true);
   const { chain, key } = await createSelfSigned(["localhost"], Date.now());
-  const secure = await listening(createHttps({ cert: chain, key }, readyz), "::1");
-  expect(await isChatRandom({ host: "::1", port: secure })).toBe(true);
+  const host = hasIpv6Loopback() ? "::1" : "127.0.0.1";
+  const secure = await listening(createHttps({ cert: chain, key }, readyz), host);
+  expect(await isChatRandom({ host, port: secure })).toBe(true);
   expect(judgePort(page(port), { is: "in use" }, true)).toMatchObject({
     level: "fine",
     text: "ChatRandom runs here",
