@@ -54,7 +54,7 @@ const envelope = fc.oneof(
     { requiredKeys: ["kind", "session", "epoch"] },
   ),
   fc.record({ kind: fc.constant("held" as const), session: id, epoch, pair: id, frames }),
-  fc.record({ kind: fc.constant("stranded" as const), session: id, pair: id, frames }),
+  fc.record({ kind: fc.constant("stranded" as const), session: id, epoch, said: epoch, pair: id, frames }),
 ) as fc.Arbitrary<Envelope>;
 
 function encode(envelope: Envelope): Buffer {

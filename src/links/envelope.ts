@@ -39,7 +39,8 @@ export function writeEnvelope(writer: Writer, envelope: Envelope): void {
     case "stranded":
       writer.byte(envelope.kind === "held" ? HELD : STRANDED);
       writer.text(envelope.session);
-      if (envelope.kind === "held") writer.number(envelope.epoch);
+      writer.number(envelope.epoch);
+      if (envelope.kind === "stranded") writer.number(envelope.said);
       writer.text(envelope.pair);
       for (const frame of envelope.frames) writer.bytes(frame);
       break;
@@ -82,7 +83,8 @@ function read(reader: Reader): Envelope | undefined {
     case HELD:
     case STRANDED: {
       const session = reader.text();
-      const epoch = kind === HELD ? reader.number() : 0;
+      const epoch = reader.number();
+      const said = kind === STRANDED ? reader.number() : 0;
       const pair = reader.text();
       const frames: Buffer[] = [];
       while (!reader.failed && !reader.isAtEnd) {
@@ -91,7 +93,7 @@ function read(reader: Reader): Envelope | undefined {
       }
       return kind === HELD
         ? { kind: "held", session, epoch, pair, frames }
-        : { kind: "stranded", session, pair, frames };
+        : { kind: "stranded", session, epoch, said, pair, frames };
     }
   }
   return undefined;

@@ -30,7 +30,7 @@ export interface LinkKeys {
 export const MIN_SECRET_CHARACTERS = 32;
 
 /** Goes into every key: nodes that speak another version of the links' format do not understand each other at all. */
-const FORMAT = "chatrandom link 1";
+const FORMAT = "chatrandom link 2";
 const PKCS8_X25519 = Buffer.from("302e020100300506032b656e04220420", "hex");
 
 /** @throws Failure when the secret is too short to be a random one. */

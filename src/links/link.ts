@@ -26,10 +26,15 @@ export type Envelope =
       readonly pair: string;
       readonly frames: readonly Uint8Array[];
     }
-  /** Signals of a session that has moved which could not be sent to the other side of its pair. */
+  /**
+   * Signals that a session has said in the stay `said` and that could not be sent to the other side of its pair, for the
+   * node that took the session over with that epoch.
+   */
   | {
       readonly kind: "stranded";
       readonly session: string;
+      readonly epoch: number;
+      readonly said: number;
       readonly pair: string;
       readonly frames: readonly Uint8Array[];
     };

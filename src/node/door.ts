@@ -181,10 +181,17 @@ export class Door {
     } else {
       this.#parts.metrics.resumed("elsewhere");
       const older = seat;
-      if (older) this.#sessions.wasElsewhere(older, late);
+      const stranded = older?.stranded;
+      if (older) {
+        older.stranded = undefined; // it would be let go of with the seat
+        this.#sessions.movedOn(older, late);
+      }
       seat = hub.add(restoredSession(holder.session, holder.device, holder.epoch, resumed), token);
-      seat.stranded = older?.stranded;
-      this.#sessions.movedHere(seat, previousNode, late);
+      seat.stranded = stranded;
+      if (!this.#sessions.movedHere(seat, previousNode, late)) {
+        connection.close(late ? CloseCode.elsewhere : CloseCode.superseded, NEWER);
+        return;
+      }
     }
     if (connection.isOpen) this.#attach(seat, connection, true, true);
     else if (!seat.connection) this.#sessions.dispatch(seat, { type: "detached" });

@@ -5,13 +5,19 @@ import type { Signal } from "../session/note.ts";
 import type { Session } from "../session/session.ts";
 import type { Connection } from "./connection.ts";
 
+/** `said`: in which stay of the session, by its epoch. */
+export interface Stranded {
+  readonly said: number;
+  readonly signal: Signal;
+}
+
 export interface Seat {
   session: Session;
   connection: Connection | undefined;
   /** The visitor's token, to give it back in `welcome`. In memory only. */
   token: string;
   /** What it says to the other side of its pair while that cannot be reached, in order, as much as `held.ts` allows. */
-  stranded?: Signal[] | undefined;
+  stranded?: Stranded[] | undefined;
   readonly timers: Partial<Record<TimerName, () => void>>;
 }
 

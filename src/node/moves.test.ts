@@ -25,6 +25,7 @@ function start() {
   };
   const parts = { clock, link: { send }, metrics: { heldDropped: () => void (place.dropped += 1) } };
   const moves = new Moves(parts, {
+    epochOf: () => 1,
     give(_session, { raw }) {
       if (place.isHere) heard.push(String(raw));
     },
@@ -37,7 +38,8 @@ function start() {
     follow: (epoch: number, ...texts: string[]) => moves.followed("s", epoch, "p", raw(...texts)),
     goes: (epoch: number, node: string, ...held: string[]) => {
       place.isHere = false;
-      moves.went("s", { node, epoch: epoch + 1 }, { epoch, pair: "p", held: raw(...held) });
+      moves.left("s", { epoch, pair: "p", held: raw(...held) });
+      moves.went("s", { node, epoch: epoch + 1 });
     },
   });
 }
@@ -75,7 +77,8 @@ test("S2: a session that goes leaves what was held, what still comes, and the wo
   goes(1, "b", "1", "2");
   arrives("3", 1);
   expect(sent.splice(0)).toEqual([
-    ["b", 2, "1", "2"],
+    ["b", 2, "1"],
+    ["b", 2, "2"],
     ["b", 2, "3"],
   ]);
   moves.heardOut("s", 1, "a pair before");
@@ -89,12 +92,6 @@ test("S2: it is said at once where the other side has heard of the move first", 
   const { moves, goes, sent } = start();
   moves.heardOut("s", 1, "p");
   goes(1, "b");
-  expect(sent).toEqual([["b", 2]]);
-});
-
-test("a node that does not know the session says so at once", () => {
-  const { moves, sent } = start();
-  moves.went("s", { node: "b", epoch: 2 });
   expect(sent).toEqual([["b", 2]]);
 });
 
@@ -128,7 +125,7 @@ test("S2: what waits is kept to the same bound as what is held", () => {
 test("S2: who is back before that is heard of still has what was held here, when it is heard of or after a while", () => {
   for (const isHeardOf of [true, false]) {
     const { moves, came, arrives, follow, heard, sent, clock } = start();
-    moves.lost("s", { epoch: 1, pair: "p", held: raw("1") });
+    moves.left("s", { epoch: 1, pair: "p", held: raw("1") });
     came(3);
     arrives("2", 1);
     arrives("3", 3);
@@ -184,9 +181,19 @@ test("nothing follows a session for ever", () => {
   expect(clock.pending).toBe(0);
 });
 
+test("S2: what was held goes on with a session that was back and has gone again, where nobody says what was between", () => {
+  const { moves, came, goes, sent, heard, clock } = start();
+  moves.left("s", { epoch: 1, pair: "p", held: raw("1") });
+  came(3);
+  goes(3, "c");
+  clock.move(500);
+  expect([heard, sent]).toEqual([[], [["c", 4, "1"]]]);
+});
+
 /**
  * A session that hops between nodes, and the other side of its pair, which sends it numbers from a node of its own. What
- * one node tells another comes in order, and when it comes is for chance to say. No time passes: nothing is given up.
+ * one node, or the store, tells another comes in order, and when it comes is for chance to say. No time passes: nothing is
+ * given up.
  */
 class Hops {
   readonly heard: number[] = [];
@@ -211,11 +218,15 @@ class Hops {
     };
     return new Moves(
       { clock: this.#clock, link: { send }, metrics: { heldDropped() {} } },
-      { give: (_, { raw }) => void this.#seats.get(here)?.held.push(raw), onAllHere() {} },
+      {
+        epochOf: () => this.#seats.get(here)?.epoch ?? 0,
+        give: (_, { raw }) => void this.#seats.get(here)?.held.push(raw),
+        onAllHere() {},
+      },
     );
   }
 
-  #tell(from: number | "other side", to: number | "other side", what: () => void): void {
+  #tell(from: number | "other side" | "store", to: number | "other side", what: () => void): void {
     const way = `${from} ${to}`;
     this.#ways.set(way, [...(this.#ways.get(way) ?? []), what]);
   }
@@ -234,23 +245,36 @@ class Hops {
     const moves = this.#nodes[node]!;
     const epoch = old + 1;
     this.#holder = { node, epoch };
-    const older = this.#seats.get(node);
-    if (older) moves.lost("s", { ...older, pair: "p" });
-    this.#seats.set(node, { epoch, held: [] });
-    this.#tell(node, before, () => this.#tookOver(before, { node, epoch }));
-    moves.came("s", epoch, true);
-    this.#tell(node, "other side", () => this.#moved({ node, epoch }));
+    this.#tell("store", node, () => {
+      const older = this.#seats.get(node);
+      if (older) moves.left("s", { ...older, pair: "p" });
+      this.#seats.set(node, { epoch, held: [] });
+      this.#tell(node, before, () => this.#tookOver(before, { node, epoch }));
+      if (moves.came("s", epoch, true)) {
+        moves.left("s", { epoch, held: [], pair: "p" });
+        this.#seats.delete(node);
+      }
+      this.#tell(node, "other side", () => this.#moved({ node, epoch }));
+    });
+  }
+
+  /** The other side asks the store. */
+  ask(): void {
+    const there = this.#holder;
+    this.#tell("store", "other side", () => this.#moved(there));
   }
 
   #tookOver(node: number, to: { node: number; epoch: number }): void {
     const seat = this.#seats.get(node);
     const stay = { node: "abc"[to.node]!, epoch: to.epoch };
     const isHere = seat !== undefined && seat.epoch < to.epoch;
-    this.#nodes[node]!.went("s", stay, isHere ? { ...seat, pair: "p" } : undefined);
+    this.#nodes[node]!.went("s", stay);
+    if (isHere) this.#nodes[node]!.left("s", { ...seat, pair: "p" });
     if (isHere) this.#seats.delete(node);
   }
 
   #moved(to: { node: number; epoch: number }): void {
+    if (to.epoch === this.#known.epoch) return;
     const [older, newer] = to.epoch < this.#known.epoch ? [to, this.#known] : [this.#known, to];
     this.#known = newer;
     this.#tell("other side", older.node, () => this.#nodes[older.node]!.heardOut("s", older.epoch, "p"));
@@ -258,7 +282,8 @@ class Hops {
 
   /** The visitor takes what has come where it is. */
   take(): void {
-    const seat = this.#seats.get(this.#holder.node)!;
+    const seat = this.#seats.get(this.#holder.node);
+    if (seat?.epoch !== this.#holder.epoch) return;
     this.heard.push(...seat.held.splice(0).map((raw) => Number(raw)));
   }
 
@@ -275,6 +300,7 @@ test("S2: whoever hops however fast misses no signal, gets none twice, and all i
     fc.oneof(
       { weight: 2, arbitrary: fc.constant("say" as const) },
       { weight: 1, arbitrary: fc.constant("take" as const) },
+      { weight: 1, arbitrary: fc.constant("ask" as const) },
       { weight: 1, arbitrary: fc.record({ hop: fc.nat(2) }) },
       { weight: 4, arbitrary: fc.record({ arrive: fc.nat(100) }) },
     ),
@@ -286,6 +312,7 @@ test("S2: whoever hops however fast misses no signal, gets none twice, and all i
       for (const step of all) {
         if (step === "say") hops.say();
         else if (step === "take") hops.take();
+        else if (step === "ask") hops.ask();
         else if ("hop" in step) hops.hop(step.hop);
         else hops.arrive(step.arrive);
       }

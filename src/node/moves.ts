@@ -23,8 +23,8 @@ export interface MovesParts {
   metrics: { heldDropped(): void };
 }
 
-/** What a session leaves behind: what was held for it, of which pair, in the stay that ends. */
-interface Left {
+/** What a session leaves in a stay that is over: what was held for it, and of which pair; '' when it was in none. */
+interface Remains {
   readonly epoch: number;
   readonly pair: string;
   readonly held: readonly Uint8Array[];
@@ -32,20 +32,28 @@ interface Left {
 
 interface StayHere {
   readonly epoch: number;
+  /** False while the store has yet to answer, perhaps, that the session has come here. */
+  hasBegun: boolean;
   /** What was sent to it, while something that is older may still come. */
   early: Signal[] | undefined;
-  /** What is to go along, and in which pair, while the session has gone and where is not known yet. */
-  left: { readonly pair: string; readonly signals: Signal[] } | undefined;
-  /** Where the session went, and in which pair. */
-  next: (Stay & { readonly pair: string }) | undefined;
+  /** What is to go along while the session has gone and where is not known yet. */
+  left: Signal[] | undefined;
+  /** In which pair it ended; undefined as long as it has not, as far as this node knows. */
+  pair: string | undefined;
+  /** Where the session went, which may be heard before the store has answered that it came. */
+  next: Stay | undefined;
   /** The pair whose other side has sent its last signal to it. */
   heardOut: string | undefined;
   isAllSaid: boolean;
-  /** When it is of no use any more. */
-  until: number;
+  /** Stops the timer after which it is forgotten. */
+  keep: () => void;
+  /** Stops the timer after which no more is waited for what is older. */
+  wait: () => void;
 }
 
 export interface MovesEvents {
+  /** The stay that the session has here, as far as this node knows; 0 when it is not here. */
+  epochOf(session: string): number;
   /** Gives a signal to the session if that is here. */
   give(session: string, signal: Signal): void;
   /** All has come that the session has left elsewhere. */
@@ -69,31 +77,34 @@ export class Moves {
     return newest?.early !== undefined && !newest.next;
   }
 
-  /** The session has come here; `asked`: from a node that has been asked for what it holds. */
-  came(session: string, epoch: number, asked: boolean): void {
-    if (!asked) return;
-    const stay = this.#stay(session, epoch);
-    stay.early ??= [];
-    this.#parts.clock.after(PATIENCE_MS, () => this.#allCame(session, stay));
+  /**
+   * The session has come here; `asked`: from a node that has been asked for what it holds. Answers whether it is heard
+   * already that it has gone on.
+   */
+  came(session: string, epoch: number, asked: boolean): boolean {
+    const known = this.#stays.get(session)?.find((stay) => stay.epoch === epoch);
+    if (known) known.hasBegun = true;
+    if (asked) this.#expect(session, known ?? this.#stay(session, epoch));
+    else if (known) this.#allCame(session, known);
+    return known?.next !== undefined;
   }
 
-  /** The session has been taken over; `left`: in the stay that it had here until now. */
-  went(session: string, to: Stay, left?: Left): void {
-    const over = left ? this.#stay(session, left.epoch) : this.#lostBefore(session, to.epoch);
-    // Of a stay that this node knows nothing of, there is nothing here.
-    const stay = over ?? this.#stay(session, to.epoch - 1);
-    stay.next ??= { ...to, pair: left?.pair ?? stay.left?.pair ?? "" };
+  /** A stay here is over; until it is heard where the session went, or for a while, what it leaves is kept. */
+  left(session: string, { epoch, pair, held }: Remains): void {
+    const stay = this.#stay(session, epoch);
+    stay.pair = pair;
+    stay.left = held.map((raw) => ({ type: "signal", pair, raw }));
+    if (stay.next) this.#goOn(session, stay);
+    else this.#parts.clock.after(PATIENCE_MS, () => this.#passLeft(session, stay));
+  }
+
+  /** The session has been taken over, from a stay here or, where every node is told, perhaps from one elsewhere. */
+  went(session: string, to: Stay): void {
+    const stay = this.#stay(session, to.epoch - 1);
+    stay.next ??= to;
+    if (!stay.hasBegun) this.#expect(session, stay);
     this.#keep(session, stay);
-    if (left && left.held.length > 0) this.#send(session, stay.next, left.pair, left.held);
-    this.#passLeft(session, stay);
-    this.#sayAll(session, stay);
-  }
-
-  /** The session has been elsewhere meanwhile: who took it over from here has yet to say so. */
-  lost(session: string, { epoch, pair, held }: Left): void {
-    const stay = this.#stay(session, epoch);
-    stay.left = { pair, signals: held.map((raw) => ({ type: "signal", pair, raw })) };
-    this.#parts.clock.after(PATIENCE_MS, () => this.#passLeft(session, stay));
+    this.#goOn(session, stay);
   }
 
   /** The other side of that pair sends what it has to say elsewhere from now on, which may be known before the move is. */
@@ -104,9 +115,12 @@ export class Moves {
     this.#sayAll(session, stay);
   }
 
-  /** A signal from the other side. */
+  /** A signal from the other side, which may know from the store that the session is here before this node does. */
   arrived(session: string, signal: Signal): void {
-    const stay = this.#stayOf(session, signal.epoch ?? 0);
+    const epoch = signal.epoch ?? 0;
+    let stay = this.#stayOf(session, epoch);
+    if (stay?.epoch !== epoch && epoch > this.#events.epochOf(session)) stay = this.#stay(session, epoch);
+    if (stay?.hasBegun === false && !stay.early) this.#expect(session, stay);
     if (!stay?.early) return this.#pass(session, stay, signal);
     this.#add(stay.early, signal);
   }
@@ -118,16 +132,35 @@ export class Moves {
     if (frames.length === 0 && stay?.epoch === epoch) this.#allCame(session, stay);
   }
 
+  /** Where the session went from that stay, or from a later one; undefined when nobody has said so here. */
+  next(session: string, epoch: number): Stay | undefined {
+    return this.#stays.get(session)?.find((stay) => stay.epoch >= epoch && stay.next)?.next;
+  }
+
+  #expect(session: string, stay: StayHere): void {
+    stay.early ??= [];
+    stay.wait();
+    stay.wait = this.#parts.clock.after(PATIENCE_MS, () => this.#allCame(session, stay));
+  }
+
   #pass(session: string, stay: StayHere | undefined, signal: Signal): void {
-    if (stay?.next) this.#send(session, stay.next, signal.pair, [signal.raw]);
-    else if (stay?.left) this.#add(stay.left.signals, signal);
+    if (stay?.next) return this.#send(session, stay.next, signal.pair, [signal.raw]);
+    if (stay?.left) return this.#add(stay.left, signal);
+    // Where it went from there was never heard; but it may have gone on from a later stay here.
+    const later = stay && this.#stayOf(session, stay.epoch + 1);
+    if (later) this.#pass(session, later, signal);
     else this.#events.give(session, signal);
   }
 
+  #goOn(session: string, stay: StayHere): void {
+    this.#passLeft(session, stay);
+    this.#sayAll(session, stay);
+  }
+
   #passLeft(session: string, stay: StayHere): void {
-    const { left } = stay;
+    const { left = [] } = stay;
     stay.left = undefined;
-    for (const signal of left?.signals ?? []) this.#pass(session, stay, signal);
+    for (const signal of left) this.#pass(session, stay, signal);
   }
 
   #add(signals: Signal[], signal: Signal): void {
@@ -139,17 +172,19 @@ export class Moves {
   #allCame(session: string, stay: StayHere): void {
     const { early } = stay;
     if (!early) return;
+    stay.wait();
+    stay.hasBegun = true;
     stay.early = undefined;
     for (const signal of early) this.#pass(session, stay, signal);
-    if (!stay.next) this.#events.onAllHere(session);
+    if (stay.pair === undefined && !stay.next) this.#events.onAllHere(session);
     this.#sayAll(session, stay);
   }
 
   #sayAll(session: string, stay: StayHere): void {
-    const { next, early, heardOut, isAllSaid } = stay;
-    if (!next || early || isAllSaid || (next.pair !== "" && heardOut !== next.pair)) return;
+    const { next, early, pair, heardOut, isAllSaid } = stay;
+    if (!next || early || pair === undefined || isAllSaid || (pair !== "" && heardOut !== pair)) return;
     stay.isAllSaid = true;
-    this.#send(session, next, next.pair, []);
+    this.#send(session, next, pair, []);
   }
 
   #send(session: string, { node, epoch }: Stay, pair: string, frames: readonly Uint8Array[]): void {
@@ -162,23 +197,21 @@ export class Moves {
     return this.#stays.get(session)?.find((stay) => stay.epoch >= epoch);
   }
 
-  /** The stay that ended before that epoch, of which nobody has said yet where the session went. */
-  #lostBefore(session: string, epoch: number): StayHere | undefined {
-    return this.#stays.get(session)?.findLast((stay) => stay.left && stay.epoch < epoch);
-  }
-
   #stay(session: string, epoch: number): StayHere {
     const stays = this.#stays.get(session) ?? [];
     const known = stays.find((stay) => stay.epoch === epoch);
     if (known) return known;
     const stay: StayHere = {
       epoch,
+      hasBegun: epoch <= this.#events.epochOf(session),
       early: undefined,
       left: undefined,
+      pair: undefined,
       next: undefined,
       heardOut: undefined,
       isAllSaid: false,
-      until: 0,
+      keep() {},
+      wait() {},
     };
     const sorted = [...stays, stay].toSorted((one, other) => one.epoch - other.epoch);
     this.#stays.set(session, sorted.slice(-MAX_STAYS));
@@ -188,10 +221,8 @@ export class Moves {
 
   /** From now on for as long as it may be of use. */
   #keep(session: string, stay: StayHere): void {
-    const { clock } = this.#parts;
-    stay.until = clock.now() + FORWARD_MS;
-    clock.after(FORWARD_MS, () => {
-      if (clock.now() < stay.until) return;
+    stay.keep();
+    stay.keep = this.#parts.clock.after(FORWARD_MS, () => {
       const others = this.#stays.get(session)?.filter((other) => other !== stay) ?? [];
       if (others.length > 0) this.#stays.set(session, others);
       else this.#stays.delete(session);

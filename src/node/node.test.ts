@@ -606,7 +606,16 @@ test("S2: what could not be sent goes with the session to the node that takes it
   node.onEnvelope("c", { kind: "takeover", session: sessionIdOf(TOKEN), epoch: 3 });
   expect(sent).toEqual([["b", { n: 1 }]]);
   const frames = [2, 3].map((n) => Buffer.from(JSON.stringify({ type: "signal", pair: "p", data: { n } })));
-  expect(handed).toEqual([{ kind: "stranded", session: sessionIdOf(TOKEN), pair: "p", frames }]);
+  expect(handed).toEqual([
+    {
+      kind: "stranded",
+      session: sessionIdOf(TOKEN),
+      epoch: 3,
+      said: 2,
+      pair: "p",
+      frames,
+    },
+  ]);
 });
 
 test("S2: the node that takes a session over hears that this was all once the other side has heard of that", async () => {
@@ -653,8 +662,8 @@ test("S2: what could not be sent where the session was goes out before what is s
   const session = sessionIdOf(TOKEN);
   const frames = [1, 2].map((n) => Buffer.from(JSON.stringify({ data: { n } })));
   signal(3);
-  node.onEnvelope("other", { kind: "stranded", session, pair: "p", frames });
-  node.onEnvelope("other", { kind: "stranded", session, pair: "a pair before", frames });
+  node.onEnvelope("other", { kind: "stranded", session, epoch: 2, said: 1, pair: "p", frames });
+  node.onEnvelope("other", { kind: "stranded", session, epoch: 2, said: 1, pair: "a pair before", frames });
   expect(sent).toEqual([]);
   node.onEnvelope("other", { kind: "held", session, epoch: 2, pair: "p", frames: [] });
   signal(4);
@@ -679,6 +688,127 @@ test("S2: what is said after a move goes out soon, whether or not the node where
   clock.move(500);
   expect(sent).toEqual([["b", { n: 1 }]]);
   expect(matcher.restore).not.toHaveBeenCalled();
+});
+
+test("S2: what could not be sent goes out also for who is back before it is heard that another node had the session", async () => {
+  const { connect, resumes, match, visitor, up, signal, sent, node } = await pairedAcross();
+  const session = sessionIdOf(TOKEN);
+  up.delete("b");
+  signal(1);
+  visitor.drop();
+  connect(RESUME);
+  const holder = { session, node: "n", epoch: 4, device: "d" };
+  resumes[1]!.resolve({ holder, previousNode: "other", resumed: { state: "paired", match } });
+  await settled();
+  up.add("b");
+  node.onPeer("b", true);
+  await settled();
+  expect(sent).toEqual([["b", { n: 1 }]]);
+});
+
+test("S2: what could not be sent follows a session that has gone on", async () => {
+  const handed: Envelope[] = [];
+  const { node, up } = await pairedAcross({ handed, up: ["b", "other", "c"] });
+  const session = sessionIdOf(TOKEN);
+  up.add("c");
+  node.onEnvelope("c", { kind: "takeover", session, epoch: 3 });
+  const frames = [Buffer.from(JSON.stringify({ data: { n: 1 } }))];
+  node.onEnvelope("other", { kind: "stranded", session, epoch: 2, said: 1, pair: "p", frames });
+  expect(handed.filter(({ kind }) => kind === "stranded")).toHaveLength(1);
+});
+
+test("S2: a session that has gone on before the store has answered that it came is waited for, and goes on", async () => {
+  const handed: Envelope[] = [];
+  const { node, up, connect, resumes, match, visitor } = await pairedAcross({
+    handed,
+    up: ["b", "other", "c"],
+  });
+  const session = sessionIdOf(TOKEN);
+  up.add("other").add("c");
+  visitor.drop();
+  node.onEnvelope("other", { kind: "takeover", session, epoch: 3 }); // it went from n/2 to other/3
+  handed.splice(0);
+  const back = connect(RESUME); // back to n/4
+  await settled();
+  node.onEnvelope("c", { kind: "takeover", session, epoch: 5 }); // and on to c/5, which is heard of first
+  expect(handed).toEqual([]); // that this was all cannot be said yet
+  const holder = { session, node: "n", epoch: 4, device: "d" };
+  resumes[1]!.resolve({ holder, previousNode: "other", resumed: { state: "paired", match } });
+  await settled();
+  const raw = Buffer.from(JSON.stringify({ type: "signal", pair: "p", data: { n: 7 } }));
+  node.onEnvelope("other", { kind: "held", session, epoch: 4, pair: "p", frames: [raw] });
+  expect(handed).toEqual([{ kind: "held", session, epoch: 5, pair: "p", frames: [raw] }]);
+  expect([back.types(), back.socket.closed?.code]).toEqual([[], 4503]);
+});
+
+test("S2: a signal that is here before the store has answered that its session came waits for that", async () => {
+  const { node, connect, resumes, match, visitor } = await pairedAcross({ up: ["b", "other", "c"] });
+  const session = sessionIdOf(TOKEN);
+  visitor.drop();
+  node.onEnvelope("other", { kind: "takeover", session, epoch: 3 });
+  const back = connect(RESUME);
+  await settled();
+  const raw = Buffer.from(JSON.stringify({ type: "signal", pair: "p", data: { n: 7 } }));
+  node.onEnvelope("b", {
+    kind: "note",
+    to: session,
+    from: "s",
+    note: { type: "signal", pair: "p", epoch: 4, raw },
+  });
+  const holder = { session, node: "n", epoch: 4, device: "d" };
+  resumes[1]!.resolve({ holder, previousNode: "other", resumed: { state: "paired", match } });
+  await settled();
+  node.onEnvelope("other", { kind: "held", session, epoch: 4, pair: "p", frames: [] });
+  expect(back.socket.take()).toContainEqual({ type: "signal", pair: "p", data: { n: 7 } });
+});
+
+test("S3: a session that is here by an attempt whose answer was lost is taken over from wherever it was", async () => {
+  const told: unknown[] = [];
+  const send = (_node: string, envelope: Envelope) => (told.push(envelope), true);
+  const broadcast = (envelope: Envelope) => (told.push(envelope), true);
+  const { connect, resumes } = await start({ link: { ...noLink("n"), send, broadcast } });
+  const one = connect(RESUME);
+  resumes[0]!.reject(new Error("lost"));
+  await settled();
+  one.drop();
+  connect(RESUME);
+  resumes[1]!.resolve(found("n")); // the store: it is yours already
+  await settled();
+  expect(told).toContainEqual({ kind: "takeover", session: sessionIdOf(TOKEN), epoch: 2 });
+});
+
+test("a store that has lost moves counts where nothing was heard since it was asked", async () => {
+  const { matcher, up, sent, signal, moved } = await pairedAcross();
+  moved("b7");
+  await settled();
+  up.add("c");
+  // Redis failed over: the session, whose node is gone as well, is at c with epoch 2, and not at b8 with 3.
+  matcher.restore.mockResolvedValue({ restored: "held", there: { node: "c", epoch: 2 } });
+  moved("b8");
+  await settled();
+  signal(1);
+  expect(sent.at(-1)).toEqual(["c", { n: 1 }]);
+});
+
+test("S2: what could not be sent in one stay after the other goes out in that order", async () => {
+  const { connect, resumes, match, visitor, up, signal, sent, node } = await pairedAcross();
+  const session = sessionIdOf(TOKEN);
+  up.delete("b");
+  signal(1); // in n/2
+  visitor.drop();
+  up.add("other");
+  connect(RESUME);
+  const holder = { session, node: "n", epoch: 4, device: "d" };
+  resumes[1]!.resolve({ holder, previousNode: "other", resumed: { state: "paired", match } });
+  await settled();
+  up.add("b");
+  const frames = [Buffer.from(JSON.stringify({ data: { n: 2 } }))]; // in other/3
+  node.onEnvelope("other", { kind: "stranded", session, epoch: 4, said: 3, pair: "p", frames });
+  node.onEnvelope("other", { kind: "held", session, epoch: 4, pair: "p", frames: [] });
+  expect(sent).toEqual([
+    ["b", { n: 1 }],
+    ["b", { n: 2 }],
+  ]);
 });
 
 describe("the servers for calls", () => {

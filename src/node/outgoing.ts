@@ -2,9 +2,9 @@
  * Signals on their way to the other side of a pair (S2). What cannot be sent waits with its sender, in order, until it can
  * or until it is heard where the other side went; and it goes along with a sender who moves to another node.
  */
-import type { Link } from "../links/link.ts";
+import type { Envelope, Link } from "../links/link.ts";
 import { hasRoom } from "../session/held.ts";
-import type { Partner } from "../session/match.ts";
+import type { Partner, Stay } from "../session/match.ts";
 import type { Signal } from "../session/note.ts";
 import type { Seat } from "./hub.ts";
 
@@ -43,7 +43,7 @@ export class Outgoing {
     if (this.#events.isComing(seat.session.id)) return false;
     const { stranded } = seat;
     while (stranded?.[0]) {
-      if (!this.#send(seat, stranded[0])) return false;
+      if (!this.#send(seat, stranded[0].signal)) return false;
       stranded.shift();
     }
     seat.stranded = undefined;
@@ -55,26 +55,35 @@ export class Outgoing {
     if (!this.sendWaiting(seat)) this.#events.unreached(seat);
   }
 
-  /** The session goes on at `node`, with what waits of its pair. */
-  went({ session, stranded }: Seat, pair: string, node: string): void {
-    const frames = stranded?.filter((signal) => signal.pair === pair).map(({ raw }) => raw) ?? [];
-    if (frames.length > 0)
-      this.#parts.link.send(node, { kind: "stranded", session: session.id, pair, frames });
+  /** The session goes on elsewhere, with what waits of its pair. */
+  went({ session, stranded = [] }: Seat, pair: string, { node, epoch }: Stay): void {
+    const waiting = stranded.filter(({ signal }) => signal.pair === pair);
+    for (const said of new Set(waiting.map(({ said }) => said))) {
+      const frames = waiting.filter((each) => each.said === said).map(({ signal }) => signal.raw);
+      this.#parts.link.send(node, { kind: "stranded", session: session.id, epoch, said, pair, frames });
+    }
   }
 
-  /** What waited where the session was, which is older than what waits here. */
-  followed(seat: Seat, pair: string, frames: readonly Uint8Array[]): void {
-    const newer = seat.stranded ?? [];
-    seat.stranded = [];
-    for (const raw of frames) this.#keep(seat, { type: "signal", pair, raw });
-    for (const signal of newer) this.#keep(seat, signal);
+  /** What waited where the session was. */
+  followed(seat: Seat, { said, pair, frames }: Extract<Envelope, { kind: "stranded" }>): void {
+    for (const raw of frames) this.#keep(seat, { type: "signal", pair, raw }, said);
     this.sendWaiting(seat);
   }
 
-  #keep(seat: Seat, signal: Signal): void {
-    seat.stranded ??= [];
-    const kept = seat.stranded.map(({ raw }) => raw);
-    if (hasRoom(kept, signal.raw)) seat.stranded.push(signal);
+  /** In the order in which it was said; of what is too much the newest is let go of. */
+  #keep(seat: Seat, signal: Signal, said = seat.session.epoch): void {
+    const stranded = (seat.stranded ??= []);
+    const older = stranded.filter((each) => each.said <= said).length;
+    const hasRoomFor = (): boolean =>
+      hasRoom(
+        stranded.map(({ signal }) => signal.raw),
+        signal.raw,
+      );
+    while (stranded.length > older && !hasRoomFor()) {
+      stranded.pop();
+      this.#parts.metrics.heldDropped();
+    }
+    if (hasRoomFor()) stranded.splice(older, 0, { said, signal });
     else this.#parts.metrics.heldDropped();
   }
 

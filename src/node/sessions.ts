@@ -46,6 +46,7 @@ export class Sessions {
     this.#events = events;
     this.hub = new Hub(parts.clock);
     this.#moves = new Moves(parts, {
+      epochOf: (session) => this.hub.get(session)?.session.epoch ?? 0,
       give: (session, signal) => this.#give(session, signal),
       onAllHere: (session) => {
         const seat = this.hub.get(session);
@@ -105,22 +106,26 @@ export class Sessions {
 
   /**
    * A session that was elsewhere lives here now: tells the node where it was, or every node when that is not known, and
-   * the other side of its pair. That side may never have heard of the match: it hears all of it.
+   * the other side of its pair. That side may never have heard of the match: it hears all of it. Answers false when it is
+   * heard already that the session has gone on, and is here no more.
    */
-  movedHere(seat: Seat, previousNode: string | undefined, late: boolean): void {
+  movedHere(seat: Seat, previousNode: string | undefined, late: boolean): boolean {
     const { id, epoch, state } = seat.session;
     const { link } = this.#parts;
     const takeover: Envelope = { kind: "takeover", session: id, epoch, ...(late && { late }) };
     let asked = false;
-    if (previousNode === undefined) link.broadcast(takeover);
-    else if (previousNode !== this.#parts.id) asked = link.send(previousNode, takeover);
-    this.#moves.came(id, epoch, asked && state.name === "paired");
+    // A session that is here by an attempt whose answer was lost came from somewhere else.
+    if (previousNode === undefined || previousNode === this.#parts.id) link.broadcast(takeover);
+    else asked = link.send(previousNode, takeover);
+    const hasGone = this.#moves.came(id, epoch, asked && state.name === "paired");
     if (state.name === "paired") {
       const { match } = state;
       const here = { session: id, node: this.#parts.id };
       this.#tell(match.partner, here, { type: "matched", ...asTheySee(match), epoch });
       this.#deliverNotes();
     }
+    if (hasGone) this.movedOn(seat, late);
+    return !hasGone;
   }
 
   /** A dead node's session: its partner hears of it, or gets its ticket back if it never knew of the match. */
@@ -149,38 +154,32 @@ export class Sessions {
         break;
       case "stranded": {
         const seat = this.hub.get(envelope.session);
-        if (!seat) return;
-        this.#outgoing.followed(seat, envelope.pair, envelope.frames);
+        const next = this.#moves.next(envelope.session, envelope.epoch);
+        if (next) this.#parts.link.send(next.node, { ...envelope, epoch: next.epoch });
+        else if (seat) this.#outgoing.followed(seat, envelope);
         this.#deliverNotes();
         break;
       }
     }
   }
 
-  /** The session was here, and has been elsewhere meanwhile: the word of who took it over is still on its way. */
-  wasElsewhere(seat: Seat, late: boolean): void {
+  /** The session is elsewhere, or has been meanwhile; what it leaves goes the way that it went. */
+  movedOn(seat: Seat, late: boolean): void {
     const { id, epoch, state, held } = seat.session;
-    if (state.name === "paired") this.#moves.lost(id, { epoch, pair: state.match.pair, held });
+    this.#moves.left(id, { epoch, pair: state.name === "paired" ? state.match.pair : "", held });
     this.dispatch(seat, { type: "superseded", late });
   }
 
   /** The node `by` has a session now that was here, perhaps. */
   #tookOver(by: string, { session, epoch, late }: Extract<Envelope, { kind: "takeover" }>): void {
-    const to = { node: by, epoch };
+    this.#moves.went(session, { node: by, epoch });
     const seat = this.hub.get(session);
-    if (!seat || seat.session.epoch >= epoch) {
-      this.#moves.went(session, to);
-      return;
-    }
-    const { state, held, epoch: until } = seat.session;
-    if (state.name === "paired") {
-      const { pair } = state.match;
-      this.#outgoing.went(seat, pair, by);
-      this.#moves.went(session, to, { epoch: until, pair, held });
-    } else this.#moves.went(session, to);
+    if (!seat || seat.session.epoch >= epoch) return;
+    const { state } = seat.session;
+    if (state.name === "paired") this.#outgoing.went(seat, state.match.pair, { node: by, epoch });
     // Of a node that is gone by now, whose visitor may be back from there already.
     const isGone = !this.#parts.link.peers().some(({ node, state }) => node === by && state === "up");
-    this.dispatch(seat, { type: "superseded", late: (late ?? false) || isGone });
+    this.movedOn(seat, (late ?? false) || isGone);
   }
 
   #give(session: string, note: Signal): void {

@@ -131,11 +131,10 @@ test("where the other side says that it has moved is believed, and asked of the 
 
 test("S2: word of a move that comes late leads nowhere: there it is only said that everything is told elsewhere", () => {
   const [first, second] = [2, 3].map((epoch) => ({ ...STRANGER, node: `n${epoch + 1}`, epoch }));
-  const me = offerer().claimed("p1", {}, second);
-  me.claimed("p1", {}, first);
+  const me = offerer().event({ type: "forgotten" }).claimed("p1", {}, second).claimed("p1", {}, first);
   expect(me.state).toMatchObject({ match: { partner: second } });
   expect(me.told).toContainEqual({ partner: first, note: { type: "last", pair: "p1", epoch: 2 } });
-  // An answer of the store that was under way is no newer.
+  // An answer of the store that was under way meanwhile is no newer.
   me.answered({ name: "restore", restored: "held", there: { node: STRANGER.node, epoch: 1 } });
   expect(me.state).toMatchObject({ match: { partner: second } });
 });

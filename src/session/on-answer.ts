@@ -189,7 +189,10 @@ function onRestored(turn: Turn, call: Call, { restored, there }: Extract<Answer,
     const aloneSince = restored === "alone" ? (ours.aloneSince ?? turn.now) : undefined;
     // Two that move at once may each miss where the other one went.
     const partner = { ...ours.match.partner, ...there };
-    turn.become({ ...ours, aloneSince, match: turn.withOther(ours.match, partner) });
+    // A store that has lost moves says less than it did; it counts all the same if nothing was heard since it was asked.
+    const isNewer =
+      partner.epoch >= ours.match.partner.epoch || call.match?.partner.epoch === ours.match.partner.epoch;
+    turn.become({ ...ours, aloneSince, match: turn.withOther(ours.match, partner, isNewer) });
     if (aloneSince === undefined) return;
     const patience = aloneSince + turn.rules.grace - turn.now;
     if (patience > 0) turn.timer("alone", patience);

@@ -102,9 +102,8 @@ export class Turn {
   }
 
   /** The match with its other side where that lives, by the newest word; where it was hears that we say no more there. */
-  withOther(match: Match, partner: Match["partner"]): Match {
+  withOther(match: Match, partner: Match["partner"], isNewer = partner.epoch >= match.partner.epoch): Match {
     const { pair, partner: known } = match;
-    const isNewer = partner.epoch >= known.epoch;
     const isSame = partner.epoch === known.epoch && partner.node === known.node;
     const older = isNewer ? known : partner;
     if (!isSame) this.tell(older, { type: "last", pair, epoch: older.epoch });

@@ -68,7 +68,7 @@ async function play(seed: number): Promise<World> {
 describe("an arbiter is found out that", () => {
   test.each(Object.entries(LIES))("%s", async (_, arbiter) => {
     const playOn = async (): Promise<void> => {
-      for (let seed = 1; seed <= 20; seed++) await new World(seed, arbiter).run(8_000);
+      for (let seed = 1; seed <= 60; seed++) await new World(seed, arbiter).run(8_000);
     };
     await expect(playOn()).rejects.toThrow(/^(M\d|S\d|lost): /);
   });
