@@ -41,15 +41,20 @@ class Ensemble {
     const all: Record<string, string> = {
       port: String(port),
       bind: "127.0.0.1",
-      dir: this.#directory,
+      dir: `"${this.#directory}"`,
       dbfilename: `${port}.rdb`,
       ...settings,
     };
     const lines = Object.entries(all).map(([name, value]) => `${name} ${value}\n`);
     writeFileSync(file, lines.join(""));
     const child = spawn(redisBinary(), [file, ...first], { stdio: "ignore", env: { LC_ALL: "C" } });
-    const options = { retryStrategy: () => 20, ...(auth && { password: auth }) };
-    const client = new Redis(port, "127.0.0.1", { ...options, enableReadyCheck: false });
+    const client = new Redis(port, "127.0.0.1", {
+      retryStrategy: () => 20,
+      // However long the server takes to begin.
+      maxRetriesPerRequest: null,
+      enableReadyCheck: false,
+      ...(auth && { password: auth }),
+    });
     client.on("error", () => undefined);
     this.#running.push({ child, client });
     await client.ping();
