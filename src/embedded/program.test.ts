@@ -61,7 +61,7 @@ test("one that is not wanted any more while it starts is ended", async () => {
   const pidFile = join(directory, "pid");
   const started = startProgram({
     name: "the program",
-    command: async () => shell(`echo $$ >${pidFile}; exec sleep 1000`),
+    command: async () => shell(`echo $$ >"${pidFile}"; exec sleep 1000`),
     answers: async () => {
       if (existsSync(pidFile) && readFileSync(pidFile, "utf8") !== "") stopping.abort();
       return false;
