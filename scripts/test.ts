@@ -44,7 +44,8 @@ interface Results {
   readonly testResults: readonly {
     /** The test's file. */
     readonly name: string;
-    /** Why the file could not be run, if it could not. */
+    readonly status: string;
+    /** Why the file could not be run; empty where it is a hook that failed. */
     readonly message: string;
     readonly assertionResults: readonly {
       readonly status: string;
@@ -55,11 +56,11 @@ interface Results {
 }
 
 function failuresOf({ testResults }: Results): string[] {
-  return testResults.flatMap(({ name, message, assertionResults }) => {
+  return testResults.flatMap(({ name, status, message, assertionResults }) => {
     const file = relative(root, name);
     const failedTests = assertionResults.filter(({ status }) => status === "failed");
     return [
-      ...(message && failedTests.length === 0 ? [`${file}\n${message}`] : []),
+      ...(status === "failed" && failedTests.length === 0 ? [`${file}\n${message || "see above"}`] : []),
       ...failedTests.map(({ fullName, failureMessages }) =>
         [`${file}: ${fullName}`, ...failureMessages].join("\n"),
       ),
