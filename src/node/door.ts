@@ -11,6 +11,7 @@ import type { Addresses } from "./addresses.ts";
 import type { Connection } from "./connection.ts";
 import type { NodeParts } from "./contracts.ts";
 import type { Seat } from "./hub.ts";
+import type { Gone } from "./moves.ts";
 import type { Sessions } from "./sessions.ts";
 
 /** Of a client that does not wait for its `welcome`, while the store, which may be away, is asked about its session. */
@@ -21,6 +22,13 @@ const LATE_MS = 250;
 const NEWER = "this session has a newer connection";
 /** RFC 6455: "try again later". */
 const TRY_AGAIN_LATER = 1013;
+
+/** What the store answers of a session that there is. */
+interface Found {
+  readonly holder: Holder;
+  readonly resumed: Resumed;
+  readonly previousNode: string | undefined;
+}
 
 interface Early {
   message: ClientMessage;
@@ -167,34 +175,45 @@ export class Door {
     return new Promise((resolve) => void this.#parts.clock.after(RESUME_RETRY_MS, resolve));
   }
 
-  #takeOver(
-    connection: Connection,
-    { holder, resumed, previousNode }: { holder: Holder; resumed: Resumed; previousNode: string | undefined },
-    token: string,
-    late: boolean,
-  ): void {
+  #takeOver(connection: Connection, found: Found, token: string, late: boolean): void {
     const { hub } = this.#sessions;
-    let seat = hub.get(holder.session);
-    if (seat && holder.epoch === seat.session.epoch && !isEnding(seat.session)) {
+    const { session, epoch } = found.holder;
+    let seat = hub.get(session);
+    if (seat && epoch === seat.session.epoch && !isEnding(seat.session)) {
       // It was here all the time; what this node knows of it is more than what the store knows.
       this.#parts.metrics.resumed("here");
     } else {
       this.#parts.metrics.resumed("elsewhere");
-      const older = seat;
-      const stranded = older?.stranded;
-      if (older) {
-        older.stranded = undefined; // it would be let go of with the seat
-        this.#sessions.movedOn(older, late);
-      }
-      seat = hub.add(restoredSession(holder.session, holder.device, holder.epoch, resumed), token);
-      seat.stranded = stranded;
-      if (!this.#sessions.movedHere(seat, previousNode, late)) {
-        connection.close(late ? CloseCode.elsewhere : CloseCode.superseded, NEWER);
+      const gone = this.#bringHere(found, token, late);
+      if (gone) {
+        connection.close(late || gone.late ? CloseCode.elsewhere : CloseCode.superseded, NEWER);
         return;
       }
+      seat = hub.get(session)!;
     }
     if (connection.isOpen) this.#attach(seat, connection, true, true);
     else if (!seat.connection) this.#sessions.dispatch(seat, { type: "detached" });
+  }
+
+  /** Answers where the session has gone on, should that be heard already. */
+  #bringHere({ holder, resumed, previousNode }: Found, token: string, late: boolean): Gone | undefined {
+    const { id } = this.#parts;
+    const { hub } = this.#sessions;
+    const { session, device, epoch } = holder;
+    const older = hub.get(session);
+    const stranded = older?.stranded;
+    // It was ending here, and goes on.
+    const wasHere = older?.session.epoch === epoch;
+    if (older) {
+      older.stranded = undefined; // it would be let go of with the seat
+      if (wasHere) this.#sessions.dispatch(older, { type: "superseded", late });
+      else this.#sessions.movedOn(older, late);
+    }
+    const seat = hub.add(restoredSession(session, device, epoch, resumed), token);
+    seat.stranded = stranded;
+    // Where an attempt whose answer was lost has brought it here, it came from somewhere else.
+    const from = wasHere ? id : previousNode === id ? undefined : previousNode;
+    return this.#sessions.movedHere(seat, from, late);
   }
 
   #attach(seat: Seat, connection: Connection, resumed: boolean, vouched: boolean): void {

@@ -33,7 +33,7 @@ function start() {
   });
   return Object.assign(place, {
     moves,
-    came: (epoch: number, asked = true) => moves.came("s", epoch, asked),
+    came: (epoch: number, asked = true) => moves.came("s", epoch, asked ? "p" : undefined),
     arrives: (text: string, epoch: number) => moves.arrived("s", signal(text, epoch)),
     follow: (epoch: number, ...texts: string[]) => moves.followed("s", epoch, "p", raw(...texts)),
     goes: (epoch: number, node: string, ...held: string[]) => {
@@ -250,7 +250,7 @@ class Hops {
       if (older) moves.left("s", { ...older, pair: "p" });
       this.#seats.set(node, { epoch, held: [] });
       this.#tell(node, before, () => this.#tookOver(before, { node, epoch }));
-      if (moves.came("s", epoch, true)) {
+      if (moves.came("s", epoch, "p")) {
         moves.left("s", { epoch, held: [], pair: "p" });
         this.#seats.delete(node);
       }

@@ -30,18 +30,25 @@ interface Remains {
   readonly held: readonly Uint8Array[];
 }
 
+/** `late`: its visitor may have come back since. */
+export interface Gone extends Stay {
+  readonly late?: boolean;
+}
+
 interface StayHere {
   readonly epoch: number;
-  /** False while the store has yet to answer, perhaps, that the session has come here. */
+  /** False while the store has yet to answer, perhaps, that the session has come here; for so long it is waited for. */
   hasBegun: boolean;
   /** What was sent to it, while something that is older may still come. */
   early: Signal[] | undefined;
+  /** In which pair that is; undefined while the store has yet to answer. */
+  awaited: string | undefined;
   /** What is to go along while the session has gone and where is not known yet. */
   left: Signal[] | undefined;
   /** In which pair it ended; undefined as long as it has not, as far as this node knows. */
   pair: string | undefined;
   /** Where the session went, which may be heard before the store has answered that it came. */
-  next: Stay | undefined;
+  next: Gone | undefined;
   /** The pair whose other side has sent its last signal to it. */
   heardOut: string | undefined;
   isAllSaid: boolean;
@@ -72,21 +79,27 @@ export class Moves {
   }
 
   /** Whether something that is older than all that is here may still come from where the session was. */
-  isComing(session: string): boolean {
+  isComing(session: string, pair: string): boolean {
     const newest = this.#stays.get(session)?.at(-1);
-    return newest?.early !== undefined && !newest.next;
+    return newest?.early !== undefined && !newest.next && (newest.awaited ?? pair) === pair;
   }
 
   /**
-   * The session has come here; `asked`: from a node that has been asked for what it holds. Answers whether it is heard
-   * already that it has gone on.
+   * The session has come here; `awaited`: in that pair, from a node that has been asked for what it holds. Answers where
+   * it has gone on, should that be heard already.
    */
-  came(session: string, epoch: number, asked: boolean): boolean {
+  came(session: string, epoch: number, awaited: string | undefined): Gone | undefined {
     const known = this.#stays.get(session)?.find((stay) => stay.epoch === epoch);
-    if (known) known.hasBegun = true;
-    if (asked) this.#expect(session, known ?? this.#stay(session, epoch));
-    else if (known) this.#allCame(session, known);
-    return known?.next !== undefined;
+    if (known) {
+      known.hasBegun = true;
+      this.#keep(session, known);
+    }
+    if (awaited !== undefined) {
+      const stay = known ?? this.#stay(session, epoch);
+      stay.awaited = awaited;
+      this.#expect(session, stay);
+    } else if (known) this.#allCame(session, known);
+    return known?.next;
   }
 
   /** A stay here is over; until it is heard where the session went, or for a while, what it leaves is kept. */
@@ -99,11 +112,10 @@ export class Moves {
   }
 
   /** The session has been taken over, from a stay here or, where every node is told, perhaps from one elsewhere. */
-  went(session: string, to: Stay): void {
+  went(session: string, to: Gone): void {
     const stay = this.#stay(session, to.epoch - 1);
     stay.next ??= to;
     if (!stay.hasBegun) this.#expect(session, stay);
-    this.#keep(session, stay);
     this.#goOn(session, stay);
   }
 
@@ -111,7 +123,6 @@ export class Moves {
   heardOut(session: string, epoch: number, pair: string): void {
     const stay = this.#stay(session, epoch);
     stay.heardOut = pair;
-    this.#keep(session, stay);
     this.#sayAll(session, stay);
   }
 
@@ -121,7 +132,8 @@ export class Moves {
     let stay = this.#stayOf(session, epoch);
     if (stay?.epoch !== epoch && epoch > this.#events.epochOf(session)) stay = this.#stay(session, epoch);
     if (stay?.hasBegun === false && !stay.early) this.#expect(session, stay);
-    if (!stay?.early) return this.#pass(session, stay, signal);
+    if (!stay?.early || (stay.awaited ?? signal.pair) !== signal.pair)
+      return this.#pass(session, stay, signal);
     this.#add(stay.early, signal);
   }
 
@@ -140,11 +152,16 @@ export class Moves {
   #expect(session: string, stay: StayHere): void {
     stay.early ??= [];
     stay.wait();
-    stay.wait = this.#parts.clock.after(PATIENCE_MS, () => this.#allCame(session, stay));
+    stay.wait = this.#parts.clock.after(PATIENCE_MS, () => {
+      // Nobody is here to be given it, but somebody may be as soon as the store answers.
+      const isNowhere = !stay.hasBegun && !stay.next && this.#events.epochOf(session) === 0;
+      if (isNowhere) this.#expect(session, stay);
+      else this.#allCame(session, stay);
+    });
   }
 
   #pass(session: string, stay: StayHere | undefined, signal: Signal): void {
-    if (stay?.next) return this.#send(session, stay.next, signal.pair, [signal.raw]);
+    if (stay?.next && this.#send(session, stay.next, signal.pair, [signal.raw])) return;
     if (stay?.left) return this.#add(stay.left, signal);
     // Where it went from there was never heard; but it may have gone on from a later stay here.
     const later = stay && this.#stayOf(session, stay.epoch + 1);
@@ -187,9 +204,9 @@ export class Moves {
     this.#send(session, next, pair, []);
   }
 
-  #send(session: string, { node, epoch }: Stay, pair: string, frames: readonly Uint8Array[]): void {
+  #send(session: string, { node, epoch }: Stay, pair: string, frames: readonly Uint8Array[]): boolean {
     const held: Envelope = { kind: "held", session, epoch, pair, frames };
-    this.#parts.link.send(node, held);
+    return this.#parts.link.send(node, held);
   }
 
   /** The stay that was meant, or the one after it. */
@@ -200,11 +217,15 @@ export class Moves {
   #stay(session: string, epoch: number): StayHere {
     const stays = this.#stays.get(session) ?? [];
     const known = stays.find((stay) => stay.epoch === epoch);
-    if (known) return known;
+    if (known) {
+      this.#keep(session, known);
+      return known;
+    }
     const stay: StayHere = {
       epoch,
       hasBegun: epoch <= this.#events.epochOf(session),
       early: undefined,
+      awaited: undefined,
       left: undefined,
       pair: undefined,
       next: undefined,
@@ -223,6 +244,7 @@ export class Moves {
   #keep(session: string, stay: StayHere): void {
     stay.keep();
     stay.keep = this.#parts.clock.after(FORWARD_MS, () => {
+      stay.wait();
       const others = this.#stays.get(session)?.filter((other) => other !== stay) ?? [];
       if (others.length > 0) this.#stays.set(session, others);
       else this.#stays.delete(session);

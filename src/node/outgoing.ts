@@ -18,7 +18,7 @@ export interface OutgoingEvents {
   /** Gives it to a session of this node. */
   deliver(to: string, from: Partner, signal: Signal): void;
   /** Whether something that is older than all that is here may still come from where the session was. */
-  isComing(session: string): boolean;
+  isComing(session: string, pair: string): boolean;
   /** Nobody is reached where the other side was: the store knows whether there still is somebody, and where. */
   unreached(seat: Seat): void;
 }
@@ -34,13 +34,13 @@ export class Outgoing {
 
   send(seat: Seat, signal: Signal): void {
     if (this.sendWaiting(seat) && this.#send(seat, signal)) return;
-    if (!this.#events.isComing(seat.session.id)) this.#events.unreached(seat);
+    if (!this.#isComing(seat)) this.#events.unreached(seat);
     this.#keep(seat, signal);
   }
 
   /** Tries again what waits; answers whether nothing is left, here or where the session was. */
   sendWaiting(seat: Seat): boolean {
-    if (this.#events.isComing(seat.session.id)) return false;
+    if (this.#isComing(seat)) return false;
     const { stranded } = seat;
     while (stranded?.[0]) {
       if (!this.#send(seat, stranded[0].signal)) return false;
@@ -68,6 +68,10 @@ export class Outgoing {
   followed(seat: Seat, { said, pair, frames }: Extract<Envelope, { kind: "stranded" }>): void {
     for (const raw of frames) this.#keep(seat, { type: "signal", pair, raw }, said);
     this.sendWaiting(seat);
+  }
+
+  #isComing({ session: { id, state } }: Seat): boolean {
+    return state.name === "paired" && this.#events.isComing(id, state.match.pair);
   }
 
   /** In the order in which it was said; of what is too much the newest is let go of. */

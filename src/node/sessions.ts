@@ -18,7 +18,7 @@ import type { Connection } from "./connection.ts";
 import type { NodeParts } from "./contracts.ts";
 import { Hub } from "./hub.ts";
 import type { Seat } from "./hub.ts";
-import { Moves } from "./moves.ts";
+import { type Gone, Moves } from "./moves.ts";
 import { Outgoing } from "./outgoing.ts";
 import { messageAfar, signalAfar, signalThere } from "./private-addresses.ts";
 
@@ -56,7 +56,7 @@ export class Sessions {
     });
     this.#outgoing = new Outgoing(parts, {
       deliver: (to, from, note) => void this.#notes.push({ to, from, note }),
-      isComing: (session) => this.#moves.isComing(session),
+      isComing: (session, pair) => this.#moves.isComing(session, pair),
       unreached: ({ session: { id, state } }) => {
         if (state.name === "paired") this.#refuse(id, state.match.partner, state.match.pair);
       },
@@ -106,26 +106,28 @@ export class Sessions {
 
   /**
    * A session that was elsewhere lives here now: tells the node where it was, or every node when that is not known, and
-   * the other side of its pair. That side may never have heard of the match: it hears all of it. Answers false when it is
-   * heard already that the session has gone on, and is here no more.
+   * the other side of its pair. That side may never have heard of the match: it hears all of it. From this very node: it
+   * was here all the time. Answers where it has gone on, should that be heard already: then it is here no more.
    */
-  movedHere(seat: Seat, previousNode: string | undefined, late: boolean): boolean {
+  movedHere(seat: Seat, previousNode: string | undefined, late: boolean): Gone | undefined {
     const { id, epoch, state } = seat.session;
     const { link } = this.#parts;
     const takeover: Envelope = { kind: "takeover", session: id, epoch, ...(late && { late }) };
     let asked = false;
-    // A session that is here by an attempt whose answer was lost came from somewhere else.
-    if (previousNode === undefined || previousNode === this.#parts.id) link.broadcast(takeover);
-    else asked = link.send(previousNode, takeover);
-    const hasGone = this.#moves.came(id, epoch, asked && state.name === "paired");
+    if (previousNode === undefined) asked = link.broadcast(takeover);
+    else if (previousNode !== this.#parts.id) asked = link.send(previousNode, takeover);
+    const gone = this.#moves.came(id, epoch, asked && state.name === "paired" ? state.match.pair : undefined);
     if (state.name === "paired") {
       const { match } = state;
       const here = { session: id, node: this.#parts.id };
       this.#tell(match.partner, here, { type: "matched", ...asTheySee(match), epoch });
       this.#deliverNotes();
     }
-    if (hasGone) this.movedOn(seat, late);
-    return !hasGone;
+    if (gone) {
+      if (state.name === "paired") this.#outgoing.went(seat, state.match.pair, gone);
+      this.movedOn(seat, late);
+    }
+    return gone;
   }
 
   /** A dead node's session: its partner hears of it, or gets its ticket back if it never knew of the match. */
@@ -155,7 +157,9 @@ export class Sessions {
       case "stranded": {
         const seat = this.hub.get(envelope.session);
         const next = this.#moves.next(envelope.session, envelope.epoch);
-        if (next) this.#parts.link.send(next.node, { ...envelope, epoch: next.epoch });
+        // Here it is again, perhaps, and later than it was there.
+        if (next && (seat?.session.epoch ?? 0) <= next.epoch)
+          this.#parts.link.send(next.node, { ...envelope, epoch: next.epoch });
         else if (seat) this.#outgoing.followed(seat, envelope);
         this.#deliverNotes();
         break;
@@ -172,14 +176,15 @@ export class Sessions {
 
   /** The node `by` has a session now that was here, perhaps. */
   #tookOver(by: string, { session, epoch, late }: Extract<Envelope, { kind: "takeover" }>): void {
-    this.#moves.went(session, { node: by, epoch });
+    // Of a node that is gone by now, whose visitor may be back from there already.
+    const isGone = !this.#parts.link.peers().some(({ node, state }) => node === by && state === "up");
+    const to = { node: by, epoch, late: (late ?? false) || isGone };
+    this.#moves.went(session, to);
     const seat = this.hub.get(session);
     if (!seat || seat.session.epoch >= epoch) return;
     const { state } = seat.session;
-    if (state.name === "paired") this.#outgoing.went(seat, state.match.pair, { node: by, epoch });
-    // Of a node that is gone by now, whose visitor may be back from there already.
-    const isGone = !this.#parts.link.peers().some(({ node, state }) => node === by && state === "up");
-    this.movedOn(seat, (late ?? false) || isGone);
+    if (state.name === "paired") this.#outgoing.went(seat, state.match.pair, to);
+    this.movedOn(seat, to.late);
   }
 
   #give(session: string, note: Signal): void {
