@@ -86,8 +86,12 @@ describe("Redis", () => {
   test("version, latency and clock", async () => {
     const { code, of } = await found([...args, "--redis", redis.url]);
     expect(code).toBe(0);
+    // How fast it is, and with that whether it is fine, is for the machine of the test to say.
     expect(of("redis")).toMatchObject([
-      { level: "fine", text: expect.stringMatching(/^(Valkey|Redis) \d.* answers in [\d.]+ ms/) },
+      {
+        level: expect.stringMatching(/^(fine|warning)$/),
+        text: expect.stringMatching(/^(Valkey|Redis) \d.* answers in [\d.]+ ms/),
+      },
     ]);
     // It is that of this very machine.
     expect(of("clock")).toMatchObject([{ check: "clock", level: "skipped" }]);
