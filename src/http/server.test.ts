@@ -113,14 +113,14 @@ test("an answer that nobody takes does not hold its connection for ever", async 
   const times = { head: 10_000, request: 15_000, check: 50, keepAlive: 5_000, stalled: 200 };
   const server = await startHttp({ ...parts, health }, "127.0.0.1", 0, times);
   onTestFinished(() => server.close());
-  let taken: Socket | undefined;
-  const see = (message: unknown) => void (taken = (message as { socket: Socket }).socket);
+  const closed = Promise.withResolvers<void>();
+  const see = (message: unknown) => void (message as { socket: Socket }).socket.once("close", closed.resolve);
   subscribe("net.server.socket", see);
   onTestFinished(() => void unsubscribe("net.server.socket", see));
   const { socket } = say(server.port, "GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n");
   await once(socket, "data");
   socket.pause();
-  await once(taken!, "close");
+  await closed.promise;
 });
 
 test.each([
