@@ -56,7 +56,8 @@ describe("before anything runs", () => {
     const dataDir = join(home, "never made");
     const { code, ok, of } = await found(["--data-dir", dataDir, "--port", "0", "--turn-port", "0"]);
     expect([code, ok]).toEqual([0, true]);
-    expect(of("data directory")).toMatchObject([{ level: "fine", text: expect.stringContaining(dataDir) }]);
+    // How much room there is, is for the machine of the test to say.
+    expect(of("data directory")).toMatchObject([{ text: expect.stringContaining(dataDir) }]);
     expect(of("redis")).toMatchObject([{ level: "skipped" }]);
     expect(of("page")).toMatchObject([{ level: "skipped" }]);
     expect(() => rmSync(dataDir, { recursive: true })).toThrow("ENOENT");

@@ -8,7 +8,8 @@ const MB = 1024 ** 2;
 const LOW = 1024 * MB;
 const LEAST = 100 * MB;
 
-export function checkDataDir(directory: string): Finding {
+/** `free` answers how many bytes an ordinary user may still write there. */
+export function checkDataDir(directory: string, free: (there: string) => number = freeIn): Finding {
   const change = `change ${spelled("data_dir")}`;
   const there = nearest(directory);
   const isThere = there === directory;
@@ -21,11 +22,15 @@ export function checkDataDir(directory: string): Finding {
       : `${directory} cannot be made in ${there}`;
     return wrong(CHECK, text, `give it to the user that serves (chown), or ${change}`);
   }
-  const { bavail, bsize } = statfsSync(there);
-  return judgeRoom(isThere ? directory : `${directory}, which will be made`, bavail * bsize);
+  return judgeRoom(isThere ? directory : `${directory}, which will be made`, free(there));
 }
 
-/** `free`, in bytes, is what an ordinary user may still write. */
+function freeIn(there: string): number {
+  const { bavail, bsize } = statfsSync(there);
+  return bavail * bsize;
+}
+
+/** `free` is in bytes. */
 export function judgeRoom(directory: string, free: number): Finding {
   const text = `${directory}, ${bytes(free)} free`;
   const advice = `make room there: without it no block and no report is kept; or change ${spelled("data_dir")}`;
