@@ -19,6 +19,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { realClock, type Clock } from "../clock.ts";
 import { redisBinary } from "../redis/test-server.ts";
 import { findEmbeddedRedis, serversOf, startEmbeddedRedis, valkey, type EmbeddedRedis } from "./redis.ts";
+import { isGone } from "../test-processes.ts";
 import { until } from "../test-until.ts";
 
 const program = { ...valkey, content: () => readFileSync(redisBinary()) };
@@ -77,14 +78,6 @@ async function startElsewhere(dataDir: string) {
   const [line] = await once(parent.stdout, "data");
   return { parent, ...(JSON.parse(String(line)) as { pid: number; path: string }) };
 }
-
-const isGone = (pid: number) => {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
-  } catch {
-    return true;
-  }
-};
 
 test("it answers on a socket that only we can reach, has no TCP port, and never throws data out", async () => {
   const redis = await start();

@@ -4,25 +4,87 @@ import type { Envelope } from "../links/link.ts";
 import { noLink } from "../links/no-link.ts";
 import { sessionIdOf } from "../session/resume-token.ts";
 import type { FakeSocket } from "./fake-socket.ts";
-import type { Node } from "./node.ts";
-import { found, pairedAcross, RESUME, type Resumed, settled, start, TOKEN } from "./test-node.ts";
+import { found, RESUME, settled, start, TOKEN } from "./test-node.ts";
 
-const taken = (epoch: number, previousNode: string, match: object): Resumed =>
-  ({
-    holder: { session: sessionIdOf(TOKEN), node: "n", epoch, device: "d" },
-    previousNode,
-    resumed: { state: "paired", match },
-  }) as Resumed;
-const rawOf = (n: number) => Buffer.from(JSON.stringify({ type: "signal", pair: "p", data: { n } }));
-const heard = (socket: FakeSocket) =>
+/** What a visitor was told by the other side of the pair. */
+const heard = ({ socket }: { socket: FakeSocket }): number[] =>
   socket.take().flatMap((message) => (message.type === "signal" ? [(message.data as { n: number }).n] : []));
-const toEpoch = (node: Node, epoch: number, n: number) =>
-  node.onEnvelope("b", {
-    kind: "note",
-    to: sessionIdOf(TOKEN),
-    from: "s",
-    note: { type: "signal", pair: "p", epoch, raw: rawOf(n) },
+const rawOf = (n: number) => Buffer.from(JSON.stringify({ type: "signal", pair: "p", data: { n } }));
+
+/** A visitor in the pair `p` with somebody on node `b`, and what goes over the link to the nodes that are up. */
+async function pairedAcross({ up: nodes = ["b"], handed = [] as Envelope[] } = {}) {
+  const up = new Set(nodes);
+  const sent: [node: string, data: unknown][] = [];
+  const send = (node: string, envelope: Envelope): boolean => {
+    if (!up.has(node)) return false;
+    if (envelope.kind === "note" && envelope.note.type === "signal") {
+      sent.push([node, JSON.parse(String(envelope.note.raw)).data]);
+    } else if (envelope.kind === "stranded" || envelope.kind === "held") handed.push(envelope);
+    return true;
+  };
+  const session = sessionIdOf(TOKEN);
+  const party = await start({
+    link: {
+      ...noLink("n"),
+      send,
+      peers: () => [...up].map((node) => ({ node, endpoint: "", state: "up" as const, why: "" })),
+    },
   });
+  const common = { interests: [] };
+  const match = {
+    pair: "p",
+    mode: "text",
+    role: "offerer",
+    partner: { session: "s", node: "b", epoch: 1 },
+    common,
+  } as const;
+  const visitor = party.connect(RESUME);
+  party.resumes[0]!.resolve({ ...found()!, resumed: { state: "paired", match } });
+  await settled();
+  let epoch = 1;
+  const moved = (to: string): void => {
+    up.add(to);
+    const { partner: _from, ...ours } = match;
+    epoch += 1;
+    const note = { type: "matched", ...ours, epoch } as const;
+    party.node.onEnvelope(to, { kind: "note", to: sessionIdOf(TOKEN), from: "s", note });
+  };
+  const signal = (n: number): void => visitor.say({ type: "signal", pair: "p", data: { n } });
+  const note = { kind: "note", to: session, from: "s" } as const;
+  return {
+    ...party,
+    session,
+    visitor,
+    up,
+    sent,
+    moved,
+    signal,
+    /** The store answers the visitor's `nth` resume: the session is here now, with that epoch. */
+    async answered(nth: number, epoch: number, previousNode: string): Promise<void> {
+      const holder = { session, node: "n", epoch, device: "d" };
+      party.resumes[nth]!.resolve({ holder, previousNode, resumed: { state: "paired", match } });
+      await settled();
+    },
+    takes: (by: string, epoch: number, late = false) =>
+      party.node.onEnvelope(by, { kind: "takeover", session, epoch, ...(late && { late }) }),
+    /** What node "other" held, or had yet to hear, of the session that is here since that epoch; nothing: that was all. */
+    follow: (epoch: number, ...signals: number[]) =>
+      party.node.onEnvelope("other", { kind: "held", session, epoch, pair: "p", frames: signals.map(rawOf) }),
+    /** What the visitor said there, in the stay `said`, and could not be sent. */
+    strand: (epoch: number, said: number, ...signals: number[]) =>
+      party.node.onEnvelope("other", {
+        kind: "stranded",
+        session,
+        epoch,
+        said,
+        pair: "p",
+        frames: signals.map(rawOf),
+      }),
+    /** From the other side, for that stay. */
+    arrives: (epoch: number, n: number) =>
+      party.node.onEnvelope("b", { ...note, note: { type: "signal", pair: "p", epoch, raw: rawOf(n) } }),
+  };
+}
 
 test("S2: signals to a session whose node is gone are kept until it is known where it went, in order", async () => {
   const { up, sent, moved, signal } = await pairedAcross();
@@ -62,7 +124,7 @@ test("S2: signals are kept while the link with the other node is down, and go on
 });
 
 test("S2: at most 64 signals are kept for a session whose node is gone, and none beyond its pair", async () => {
-  const { up, sent, moved, signal, visitor } = await pairedAcross();
+  const { visitor, up, sent, moved, signal } = await pairedAcross();
   up.delete("b");
   for (let n = 0; n < 100; n += 1) signal(n);
   moved("c");
@@ -77,13 +139,13 @@ test("S2: at most 64 signals are kept for a session whose node is gone, and none
 
 test("S2: what could not be sent goes with the session to the node that takes it over", async () => {
   const handed: Envelope[] = [];
-  const { node, up, signal, sent } = await pairedAcross({ handed });
+  const { up, sent, signal, takes } = await pairedAcross({ handed });
   signal(1);
   up.delete("b");
   signal(2);
   signal(3);
   up.add("c");
-  node.onEnvelope("c", { kind: "takeover", session: sessionIdOf(TOKEN), epoch: 3 });
+  takes("c", 3);
   expect(sent).toEqual([["b", { n: 1 }]]);
   const frames = [2, 3].map((n) => Buffer.from(JSON.stringify({ type: "signal", pair: "p", data: { n } })));
   expect(handed).toEqual([
@@ -100,10 +162,9 @@ test("S2: what could not be sent goes with the session to the node that takes it
 
 test("S2: the node that takes a session over hears that this was all once the other side has heard of that", async () => {
   const handed: Envelope[] = [];
-  const { node, up } = await pairedAcross({ handed });
-  const session = sessionIdOf(TOKEN);
+  const { node, session, up, takes } = await pairedAcross({ handed });
   up.add("c");
-  node.onEnvelope("c", { kind: "takeover", session, epoch: 3 });
+  takes("c", 3);
   expect(handed).toEqual([]);
   const note = { type: "last", pair: "p", epoch: 2 } as const;
   node.onEnvelope("b", { kind: "note", to: session, from: "s", note });
@@ -112,40 +173,31 @@ test("S2: the node that takes a session over hears that this was all once the ot
 
 test("S2: who is back before it is heard that another node had the session misses nothing of either side", async () => {
   const handed: Envelope[] = [];
-  const { node, connect, resumes, match, visitor, up, signal, sent } = await pairedAcross({ handed });
-  const session = sessionIdOf(TOKEN);
+  const { connect, session, visitor, up, sent, signal, answered, takes, follow, arrives } =
+    await pairedAcross({ handed });
   up.delete("b");
   signal(1);
   up.add("b").add("other");
   visitor.drop();
-  const raw = Buffer.from(JSON.stringify({ type: "signal", pair: "p", data: { n: 7 } }));
-  node.onEnvelope("b", {
-    kind: "note",
-    to: session,
-    from: "s",
-    note: { type: "signal", pair: "p", epoch: 2, raw },
-  });
+  arrives(2, 7);
   const back = connect(RESUME);
-  const holder = { session, node: "n", epoch: 4, device: "d" };
-  resumes[1]!.resolve({ holder, previousNode: "other", resumed: { state: "paired", match } });
-  await settled();
-  node.onEnvelope("other", { kind: "takeover", session, epoch: 3 });
-  expect(handed).toEqual([{ kind: "held", session, epoch: 3, pair: "p", frames: [raw] }]);
-  node.onEnvelope("other", { kind: "held", session, epoch: 4, pair: "p", frames: [raw] });
-  expect(back.socket.take()).toContainEqual({ type: "signal", pair: "p", data: { n: 7 } });
-  node.onEnvelope("other", { kind: "held", session, epoch: 4, pair: "p", frames: [] });
+  await answered(1, 4, "other");
+  takes("other", 3);
+  expect(handed).toEqual([{ kind: "held", session, epoch: 3, pair: "p", frames: [rawOf(7)] }]);
+  follow(4, 7);
+  expect(heard(back)).toEqual([7]);
+  follow(4);
   expect(sent).toEqual([["b", { n: 1 }]]);
 });
 
 test("S2: what could not be sent where the session was goes out before what is said after the move", async () => {
-  const { node, sent, signal } = await pairedAcross({ up: ["b", "other"] });
-  const session = sessionIdOf(TOKEN);
+  const { node, session, sent, signal, follow } = await pairedAcross({ up: ["b", "other"] });
   const frames = [1, 2].map((n) => Buffer.from(JSON.stringify({ data: { n } })));
   signal(3);
   node.onEnvelope("other", { kind: "stranded", session, epoch: 2, said: 1, pair: "p", frames });
   node.onEnvelope("other", { kind: "stranded", session, epoch: 2, said: 1, pair: "a pair before", frames });
   expect(sent).toEqual([]);
-  node.onEnvelope("other", { kind: "held", session, epoch: 2, pair: "p", frames: [] });
+  follow(2);
   signal(4);
   expect(sent).toEqual([1, 2, 3, 4].map((n) => ["b", { n }]));
 });
@@ -171,15 +223,12 @@ test("S2: what is said after a move goes out soon, whether or not the node where
 });
 
 test("S2: what could not be sent goes out also for who is back before it is heard that another node had the session", async () => {
-  const { connect, resumes, match, visitor, up, signal, sent, node } = await pairedAcross();
-  const session = sessionIdOf(TOKEN);
+  const { node, connect, visitor, up, sent, signal, answered } = await pairedAcross();
   up.delete("b");
   signal(1);
   visitor.drop();
   connect(RESUME);
-  const holder = { session, node: "n", epoch: 4, device: "d" };
-  resumes[1]!.resolve({ holder, previousNode: "other", resumed: { state: "paired", match } });
-  await settled();
+  await answered(1, 4, "other");
   up.add("b");
   node.onPeer("b", true);
   await settled();
@@ -188,58 +237,45 @@ test("S2: what could not be sent goes out also for who is back before it is hear
 
 test("S2: what could not be sent follows a session that has gone on", async () => {
   const handed: Envelope[] = [];
-  const { node, up } = await pairedAcross({ handed, up: ["b", "other", "c"] });
-  const session = sessionIdOf(TOKEN);
+  const { up, takes, strand } = await pairedAcross({ handed, up: ["b", "other", "c"] });
   up.add("c");
-  node.onEnvelope("c", { kind: "takeover", session, epoch: 3 });
-  const frames = [Buffer.from(JSON.stringify({ data: { n: 1 } }))];
-  node.onEnvelope("other", { kind: "stranded", session, epoch: 2, said: 1, pair: "p", frames });
+  takes("c", 3);
+  strand(2, 1, 1);
   expect(handed.filter(({ kind }) => kind === "stranded")).toHaveLength(1);
 });
 
 test("S2: a session that has gone on before the store has answered that it came is waited for, and goes on", async () => {
   const handed: Envelope[] = [];
-  const { node, up, connect, resumes, match, visitor } = await pairedAcross({
+  const { connect, session, visitor, up, answered, takes, follow } = await pairedAcross({
     handed,
     up: ["b", "other", "c"],
   });
-  const session = sessionIdOf(TOKEN);
   up.add("other").add("c");
   visitor.drop();
-  node.onEnvelope("other", { kind: "takeover", session, epoch: 3 }); // it went from n/2 to other/3
+  takes("other", 3); // it went from n/2 to other/3
   handed.splice(0);
   const back = connect(RESUME); // back to n/4
   await settled();
-  node.onEnvelope("c", { kind: "takeover", session, epoch: 5 }); // and on to c/5, which is heard of first
+  takes("c", 5); // and on to c/5, which is heard of first
   expect(handed).toEqual([]); // that this was all cannot be said yet
-  const holder = { session, node: "n", epoch: 4, device: "d" };
-  resumes[1]!.resolve({ holder, previousNode: "other", resumed: { state: "paired", match } });
-  await settled();
-  const raw = Buffer.from(JSON.stringify({ type: "signal", pair: "p", data: { n: 7 } }));
-  node.onEnvelope("other", { kind: "held", session, epoch: 4, pair: "p", frames: [raw] });
-  expect(handed).toEqual([{ kind: "held", session, epoch: 5, pair: "p", frames: [raw] }]);
+  await answered(1, 4, "other");
+  follow(4, 7);
+  expect(handed).toEqual([{ kind: "held", session, epoch: 5, pair: "p", frames: [rawOf(7)] }]);
   expect([back.types(), back.socket.closed?.code]).toEqual([[], 4503]);
 });
 
 test("S2: a signal that is here before the store has answered that its session came waits for that", async () => {
-  const { node, connect, resumes, match, visitor } = await pairedAcross({ up: ["b", "other", "c"] });
-  const session = sessionIdOf(TOKEN);
+  const { connect, visitor, answered, takes, follow, arrives } = await pairedAcross({
+    up: ["b", "other", "c"],
+  });
   visitor.drop();
-  node.onEnvelope("other", { kind: "takeover", session, epoch: 3 });
+  takes("other", 3);
   const back = connect(RESUME);
   await settled();
-  const raw = Buffer.from(JSON.stringify({ type: "signal", pair: "p", data: { n: 7 } }));
-  node.onEnvelope("b", {
-    kind: "note",
-    to: session,
-    from: "s",
-    note: { type: "signal", pair: "p", epoch: 4, raw },
-  });
-  const holder = { session, node: "n", epoch: 4, device: "d" };
-  resumes[1]!.resolve({ holder, previousNode: "other", resumed: { state: "paired", match } });
-  await settled();
-  node.onEnvelope("other", { kind: "held", session, epoch: 4, pair: "p", frames: [] });
-  expect(back.socket.take()).toContainEqual({ type: "signal", pair: "p", data: { n: 7 } });
+  arrives(4, 7);
+  await answered(1, 4, "other");
+  follow(4);
+  expect(heard(back)).toEqual([7]);
 });
 
 test("S3: a session that is here by an attempt whose answer was lost is taken over from wherever it was", async () => {
@@ -258,7 +294,7 @@ test("S3: a session that is here by an attempt whose answer was lost is taken ov
 });
 
 test("a store that has lost moves counts where nothing was heard since it was asked", async () => {
-  const { matcher, up, sent, signal, moved } = await pairedAcross();
+  const { matcher, up, sent, moved, signal } = await pairedAcross();
   moved("b7");
   await settled();
   up.add("c");
@@ -271,20 +307,16 @@ test("a store that has lost moves counts where nothing was heard since it was as
 });
 
 test("S2: what could not be sent in one stay after the other goes out in that order", async () => {
-  const { connect, resumes, match, visitor, up, signal, sent, node } = await pairedAcross();
-  const session = sessionIdOf(TOKEN);
+  const { connect, visitor, up, sent, signal, answered, follow, strand } = await pairedAcross();
   up.delete("b");
   signal(1); // in n/2
   visitor.drop();
   up.add("other");
   connect(RESUME);
-  const holder = { session, node: "n", epoch: 4, device: "d" };
-  resumes[1]!.resolve({ holder, previousNode: "other", resumed: { state: "paired", match } });
-  await settled();
+  await answered(1, 4, "other");
   up.add("b");
-  const frames = [Buffer.from(JSON.stringify({ data: { n: 2 } }))]; // in other/3
-  node.onEnvelope("other", { kind: "stranded", session, epoch: 4, said: 3, pair: "p", frames });
-  node.onEnvelope("other", { kind: "held", session, epoch: 4, pair: "p", frames: [] });
+  strand(4, 3, 2); // in other/3
+  follow(4);
   expect(sent).toEqual([
     ["b", { n: 1 }],
     ["b", { n: 2 }],
@@ -292,89 +324,84 @@ test("S2: what could not be sent in one stay after the other goes out in that or
 });
 
 test("S3: a takeover that came late, and is heard before our own answer, leaves it open which connection is the newer one", async () => {
-  const { node, up, connect, resumes, match, visitor } = await pairedAcross({ up: ["b", "other", "c"] });
-  const session = sessionIdOf(TOKEN);
+  const { connect, visitor, up, answered, takes } = await pairedAcross({ up: ["b", "other", "c"] });
   up.add("other").add("c");
   visitor.drop();
-  node.onEnvelope("other", { kind: "takeover", session, epoch: 3 });
+  takes("other", 3);
   const back = connect(RESUME);
   await settled();
-  node.onEnvelope("c", { kind: "takeover", session, epoch: 5, late: true });
-  resumes[1]!.resolve(taken(4, "other", match));
-  await settled();
+  takes("c", 5, true);
+  await answered(1, 4, "other");
   expect(back.socket.closed?.code).toBe(4402);
 });
 
 test("S2: what is newer waits also where every node is asked", async () => {
-  const { node, clock, connect, resumes, match, visitor } = await pairedAcross({ up: ["b", "other"] });
-  const session = sessionIdOf(TOKEN);
+  const { clock, resumes, connect, visitor, answered, takes, follow, arrives } = await pairedAcross({
+    up: ["b", "other"],
+  });
   visitor.drop();
-  node.onEnvelope("other", { kind: "takeover", session, epoch: 3 });
+  takes("other", 3);
   const back = connect(RESUME);
   resumes[1]!.reject(new Error("lost"));
   await settled();
   clock.move(500);
   await settled();
-  resumes[2]!.resolve(taken(4, "n", match));
-  await settled();
-  toEpoch(node, 4, 2);
-  node.onEnvelope("other", { kind: "held", session, epoch: 4, pair: "p", frames: [rawOf(1)] });
-  node.onEnvelope("other", { kind: "held", session, epoch: 4, pair: "p", frames: [] });
-  expect(heard(back.socket)).toEqual([1, 2]);
+  await answered(2, 4, "n");
+  arrives(4, 2);
+  follow(4, 1);
+  follow(4);
+  expect(heard(back)).toEqual([1, 2]);
 });
 
 test("S2: a signal that is here before the session waits until the store answers, also at the second time", async () => {
-  const { node, clock, connect, resumes, match, visitor } = await pairedAcross({ up: ["b", "other"] });
-  const session = sessionIdOf(TOKEN);
+  const { clock, resumes, connect, visitor, answered, takes, arrives } = await pairedAcross({
+    up: ["b", "other"],
+  });
   visitor.drop();
-  node.onEnvelope("other", { kind: "takeover", session, epoch: 3 });
+  takes("other", 3);
   const back = connect(RESUME);
   await settled();
-  toEpoch(node, 4, 1); // the other side, which has moved at the same time, knows from the store
+  arrives(4, 1); // the other side, which has moved at the same time, knows from the store
   resumes[1]!.reject(new Error("lost"));
   await settled();
   clock.move(500);
   await settled();
-  resumes[2]!.resolve(taken(4, "n", match));
-  await settled();
+  await answered(2, 4, "n");
   clock.move(500);
   await settled();
-  expect(heard(back.socket)).toEqual([1]);
+  expect(heard(back)).toEqual([1]);
 });
 
 test("S2: what could not be sent does not go to a node that is gone, from where the session is back", async () => {
-  const { node, up, connect, resumes, match, visitor, sent } = await pairedAcross({ up: ["b", "other"] });
-  const session = sessionIdOf(TOKEN);
+  const { connect, visitor, up, sent, answered, takes, follow, strand } = await pairedAcross({
+    up: ["b", "other"],
+  });
   visitor.drop();
-  node.onEnvelope("other", { kind: "held", session, epoch: 2, pair: "p", frames: [] });
-  node.onEnvelope("x", { kind: "takeover", session, epoch: 3 }); // n/2 -> x/3, which dies
+  follow(2);
+  takes("x", 3); // n/2 -> x/3, which dies
   connect(RESUME);
-  resumes[1]!.resolve(taken(4, "x", match));
-  await settled();
-  node.onEnvelope("other", { kind: "stranded", session, epoch: 2, said: 1, pair: "p", frames: [rawOf(1)] });
+  await answered(1, 4, "x");
+  strand(2, 1, 1);
   up.add("b");
   expect(sent).toEqual([["b", { n: 1 }]]);
 });
 
 test("S2: what comes late does not go to a node that is gone, from where the session is back", async () => {
-  const { node, connect, resumes, match, visitor } = await pairedAcross({ up: ["b", "other"] });
-  const session = sessionIdOf(TOKEN);
+  const { connect, visitor, answered, takes, follow, arrives } = await pairedAcross({ up: ["b", "other"] });
   visitor.drop();
-  node.onEnvelope("other", { kind: "held", session, epoch: 2, pair: "p", frames: [] });
-  node.onEnvelope("x", { kind: "takeover", session, epoch: 3 }); // n/2 -> x/3, which dies
+  follow(2);
+  takes("x", 3); // n/2 -> x/3, which dies
   const back = connect(RESUME);
-  resumes[1]!.resolve(taken(4, "x", match));
-  await settled();
-  toEpoch(node, 2, 1); // late: the other side never heard of x
-  expect(heard(back.socket)).toEqual([1]);
+  await answered(1, 4, "x");
+  arrives(2, 1); // late: the other side never heard of x
+  expect(heard(back)).toEqual([1]);
 });
 
 test("S2: a session that was ending, and is back, is given signals at once", async () => {
-  const { node, clock, connect, resumes, match, visitor, matcher } = await pairedAcross({
+  const { clock, matcher, connect, visitor, answered, follow, arrives } = await pairedAcross({
     up: ["b", "other"],
   });
-  const session = sessionIdOf(TOKEN);
-  node.onEnvelope("other", { kind: "held", session, epoch: 2, pair: "p", frames: [] });
+  follow(2);
   visitor.drop();
   clock.move(1000);
   await settled();
@@ -382,33 +409,29 @@ test("S2: a session that was ending, and is back, is given signals at once", asy
   clock.move(19_000);
   await settled();
   const back = connect(RESUME);
-  resumes[1]!.resolve(taken(2, "n", match));
-  await settled();
-  toEpoch(node, 2, 1);
-  expect(heard(back.socket)).toEqual([1]);
+  await answered(1, 2, "n");
+  arrives(2, 1);
+  expect(heard(back)).toEqual([1]);
 });
 
 test("S2: what could not be sent follows a session that has gone on before the store has answered that it came", async () => {
   const handed: Envelope[] = [];
-  const { node, up, connect, resumes, match, visitor } = await pairedAcross({
+  const { connect, session, visitor, up, answered, takes, follow, strand } = await pairedAcross({
     handed,
     up: ["b", "other", "c"],
   });
-  const session = sessionIdOf(TOKEN);
-  node.onEnvelope("other", { kind: "held", session, epoch: 2, pair: "p", frames: [] });
+  follow(2);
   up.delete("b");
   visitor.drop();
   connect(RESUME); // to n/4
   await settled();
-  node.onEnvelope("c", { kind: "takeover", session, epoch: 7 });
+  takes("c", 7);
   handed.splice(0);
   connect(RESUME); // to n/6
   await settled();
-  resumes[1]!.resolve(taken(4, "other", match));
-  await settled();
-  node.onEnvelope("other", { kind: "stranded", session, epoch: 4, said: 3, pair: "p", frames: [rawOf(1)] });
-  resumes[2]!.resolve(taken(6, "other", match));
-  await settled();
+  await answered(1, 4, "other");
+  strand(4, 3, 1);
+  await answered(2, 6, "other");
   expect(handed).toContainEqual({
     kind: "stranded",
     session,
@@ -421,11 +444,10 @@ test("S2: what could not be sent follows a session that has gone on before the s
 
 test("S2: a session that was ending, is back and moves leaves what was held before the word that this was all", async () => {
   const handed: Envelope[] = [];
-  const { node, clock, up, connect, resumes, match, visitor, matcher } = await pairedAcross({
+  const { clock, matcher, connect, session, visitor, up, answered, takes, arrives } = await pairedAcross({
     handed,
     up: ["b", "other"],
   });
-  const session = sessionIdOf(TOKEN);
   visitor.drop();
   clock.move(1000);
   await settled();
@@ -433,41 +455,39 @@ test("S2: a session that was ending, is back and moves leaves what was held befo
   clock.move(19_000);
   await settled();
   const back = connect(RESUME);
-  resumes[1]!.resolve(taken(2, "n", match));
-  await settled();
+  await answered(1, 2, "n");
   expect(back.types()).toContain("welcome");
   clock.move(1000);
   await settled();
   back.drop();
-  toEpoch(node, 2, 1);
+  arrives(2, 1);
   handed.splice(0);
   up.add("c");
-  node.onEnvelope("c", { kind: "takeover", session, epoch: 3 });
+  takes("c", 3);
   expect(handed).toEqual([{ kind: "held", session, epoch: 3, pair: "p", frames: [rawOf(1)] }]);
 });
 
 test("S2: what is older and still follows is given in order, also long after that stay was first heard of", async () => {
-  const { node, clock, connect, resumes, match, visitor } = await pairedAcross({ up: ["b", "other"] });
-  const session = sessionIdOf(TOKEN);
+  const { clock, connect, visitor, answered, takes, follow, arrives } = await pairedAcross({
+    up: ["b", "other"],
+  });
   visitor.drop();
-  node.onEnvelope("other", { kind: "takeover", session, epoch: 3 });
+  takes("other", 3);
   const back = connect(RESUME);
   await settled();
-  toEpoch(node, 4, 2);
+  arrives(4, 2);
   clock.move(9_900);
   await settled();
-  resumes[1]!.resolve(taken(4, "other", match));
-  await settled();
+  await answered(1, 4, "other");
   clock.move(200);
-  toEpoch(node, 4, 3);
-  node.onEnvelope("other", { kind: "held", session, epoch: 4, pair: "p", frames: [rawOf(1)] });
-  node.onEnvelope("other", { kind: "held", session, epoch: 4, pair: "p", frames: [] });
-  expect(heard(back.socket)).toEqual([1, 2, 3]);
+  arrives(4, 3);
+  follow(4, 1);
+  follow(4);
+  expect(heard(back)).toEqual([1, 2, 3]);
 });
 
 test("S2: the first signals of a new pair do not wait for what was left of the one before", async () => {
-  const { node, visitor, sent } = await pairedAcross({ up: ["b", "other"] });
-  const session = sessionIdOf(TOKEN);
+  const { node, session, visitor, sent } = await pairedAcross({ up: ["b", "other"] });
   const tell = (note: object) =>
     node.onEnvelope("b", { kind: "note", to: session, from: "s", note } as Envelope);
   tell({ type: "ended", pair: "p", reason: "left" });
@@ -478,5 +498,5 @@ test("S2: the first signals of a new pair do not wait for what was left of the o
   expect(visitor.types()).toContain("matched");
   tell({ type: "signal", pair: "q", epoch: 2, raw: rawOf(1) });
   visitor.say({ type: "signal", pair: "q", data: { n: 2 } });
-  expect([heard(visitor.socket), sent]).toEqual([[1], [["b", { n: 2 }]]]);
+  expect([heard(visitor), sent]).toEqual([[1], [["b", { n: 2 }]]]);
 });

@@ -1,7 +1,6 @@
 /** A node for tests, whose store, link and clock are the test's. */
 import { randomBytes } from "node:crypto";
 import { vi } from "vitest";
-import type { Envelope } from "../links/link.ts";
 import { noLink } from "../links/no-link.ts";
 import type { Matcher } from "../matching/matcher.ts";
 import { readWish } from "../matching/wish.ts";
@@ -92,44 +91,3 @@ export const found = (previousNode = "other"): Resumed => ({
 });
 export const HELLO = { type: "hello" };
 export const RESUME = { type: "hello", resume: TOKEN };
-
-/** A visitor in the pair `p` with somebody on node `b`, and what goes over the link to the nodes that are up. */
-export async function pairedAcross({ up: nodes = ["b"], handed = [] as Envelope[] } = {}) {
-  const up = new Set(nodes);
-  const sent: [node: string, data: unknown][] = [];
-  const send = (node: string, envelope: Envelope): boolean => {
-    if (!up.has(node)) return false;
-    if (envelope.kind === "note" && envelope.note.type === "signal") {
-      sent.push([node, JSON.parse(String(envelope.note.raw)).data]);
-    } else if (envelope.kind === "stranded" || envelope.kind === "held") handed.push(envelope);
-    return true;
-  };
-  const party = await start({
-    link: {
-      ...noLink("n"),
-      send,
-      peers: () => [...up].map((node) => ({ node, endpoint: "", state: "up" as const, why: "" })),
-    },
-  });
-  const common = { interests: [] };
-  const match = {
-    pair: "p",
-    mode: "text",
-    role: "offerer",
-    partner: { session: "s", node: "b", epoch: 1 },
-    common,
-  } as const;
-  const visitor = party.connect(RESUME);
-  party.resumes[0]!.resolve({ ...found()!, resumed: { state: "paired", match } });
-  await settled();
-  let epoch = 1;
-  const moved = (to: string): void => {
-    up.add(to);
-    const { partner: _from, ...ours } = match;
-    epoch += 1;
-    const note = { type: "matched", ...ours, epoch } as const;
-    party.node.onEnvelope(to, { kind: "note", to: sessionIdOf(TOKEN), from: "s", note });
-  };
-  const signal = (n: number): void => visitor.say({ type: "signal", pair: "p", data: { n } });
-  return { ...party, visitor, match, up, sent, moved, signal };
-}

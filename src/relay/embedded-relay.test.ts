@@ -24,17 +24,10 @@ import {
 } from "./test-relay.ts";
 import { type Answer, ATTRIBUTE, METHOD, TurnClient } from "./test-turn.ts";
 import { hasIpv6Loopback } from "../test-ipv6.ts";
+import { isGone } from "../test-processes.ts";
 import { until } from "../test-until.ts";
 
 const host = ownAddress();
-const isGone = (pid: number) => {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
-  } catch {
-    return true;
-  }
-};
-
 const descriptorsOf = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;
 /** Bytes of its own that a process holds. */
 const memoryOf = (pid: number): number =>

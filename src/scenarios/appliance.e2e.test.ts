@@ -12,6 +12,7 @@ import type { Appliance } from "../../ui/e2e/appliance.ts";
 import { startAppliance } from "../../ui/e2e/appliance.ts";
 import type { Hello } from "../protocol/messages.ts";
 import { Visitor } from "./visitor.ts";
+import { isGone } from "../test-processes.ts";
 import { until } from "../test-until.ts";
 
 let folder: string;
@@ -73,15 +74,6 @@ const redisProcesses = (appliance: Appliance): number[] =>
     .map((line) => JSON.parse(line) as { msg: string; pid: number })
     .filter(({ msg }) => msg === "the embedded Redis is up")
     .map(({ pid }) => pid);
-
-const isGone = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return false;
-  } catch {
-    return true;
-  }
-};
 
 test("what the operator says of the place, of limits and of matching holds", async () => {
   const appliance = await serve(

@@ -22,6 +22,7 @@ import { connect as connectSecurely } from "node:tls";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
+import { isGone } from "../test-processes.ts";
 import { until } from "../test-until.ts";
 
 const EXECUTABLE = fileURLToPath(new URL("../../dist/chatrandom", import.meta.url));
@@ -85,14 +86,6 @@ async function stop({ child }: Served): Promise<number | null> {
   const [code] = (await once(child, "exit")) as [number | null];
   return code;
 }
-
-const isGone = (pid: number) => {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
-  } catch {
-    return true;
-  }
-};
 
 /** The processes that run a program out of a data directory. */
 const programsOf = (dataDir: string) =>

@@ -18,6 +18,7 @@ import { startTestTurn } from "../relay/test-server.ts";
 import { TurnClient } from "../relay/test-turn.ts";
 import { Neighbour } from "./neighbour.ts";
 import { Visitor } from "./visitor.ts";
+import { isGone } from "../test-processes.ts";
 import { until } from "../test-until.ts";
 
 const EXECUTABLE = fileURLToPath(new URL("../../dist/chatrandom", import.meta.url));
@@ -32,14 +33,6 @@ beforeEach(() => {
 afterEach(async () => {
   for (const end of cleanUp.reverse()) await end();
 });
-
-const isGone = (pid: number) => {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
-  } catch {
-    return true;
-  }
-};
 
 const POLL = { timeout: 30_000, interval: 50 };
 const refused = (cause: RefusalCause) => `chatrandom_relay_requests_refused_total{cause="${cause}"}`;

@@ -17,6 +17,7 @@ import { PREFIX } from "../redis/keys.ts";
 import { startTestRedis } from "../redis/test-server.ts";
 import { readStatus } from "../status.ts";
 import { Visitor } from "./visitor.ts";
+import { isGone } from "../test-processes.ts";
 import { until } from "../test-until.ts";
 
 const dist = (name: string): string => fileURLToPath(new URL(`../../dist/${name}`, import.meta.url));
@@ -130,14 +131,6 @@ interface Pair {
   id: string;
   sides: [Visitor, Visitor];
 }
-
-const isGone = (pid: number): boolean => {
-  try {
-    return readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
-  } catch {
-    return true;
-  }
-};
 
 /** A signal each way, and nothing else. */
 async function expectToReach({ id, sides: [a, b] }: Pair): Promise<void> {
