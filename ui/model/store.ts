@@ -4,12 +4,10 @@
  * difference is sent, so nothing needs to be remembered of messages that a broken socket swallowed.
  */
 import { computed, effect } from "@preact/signals";
-import { MAX_DETAILS_CHARACTERS, REPORT_AFTER_END_MS } from "../../src/protocol/limits.ts";
+import { MAX_DETAILS_CHARACTERS } from "../../src/protocol/limits.ts";
 import type { Block, EndReason, Matched, Mode, Report } from "../../src/protocol/messages.ts";
 import type { ReportReason, Role, ServerMessage, Waiting, Welcome } from "../../src/protocol/messages.ts";
 import type { Browser } from "./browser.ts";
-import { Call } from "./call.ts";
-import { CallRecord } from "./call-record.ts";
 import type { EndOfCall } from "./call-record.ts";
 import type { Beginning, CallState } from "./call-setup.ts";
 import { Chat } from "./chat.ts";
@@ -18,6 +16,7 @@ import { Ice } from "./ice.ts";
 import type { KeptCall, KeptSession } from "./kept.ts";
 import * as kept from "./kept.ts";
 import { Media } from "./media.ts";
+import { OngoingCall } from "./ongoing-call.ts";
 import { SPARE_AFTER_MS } from "./patience.ts";
 import { Peer } from "./peer.ts";
 import { Search } from "./search.ts";
@@ -27,7 +26,6 @@ import { Spare } from "./spare.ts";
 import type { CallTrouble, Preferences, ServerLink, Store } from "./state.ts";
 import type { Doing } from "./tabs.ts";
 import { Tabs } from "./tabs.ts";
-import { troubleOf } from "./trouble.ts";
 
 /** What a match and a resumed pair have in common. */
 type Found = Pick<Matched, "pair" | "role" | "common">;
@@ -49,10 +47,6 @@ export function createStore(browser: Browser): Store {
   const crowd = new Crowd(new Tabs(browser.openChannel(`chatrandom.${device}`), browser.randomToken()));
   const lang = kept.isLanguageTag(browser.language) ? browser.language : undefined;
   const ice = new Ice(() => preferences.value.hideAddress);
-  let call: Call | null = null;
-  let record: CallRecord | null = null;
-  /** The last pair that is over for this page, and since when: what the node says of it is late. */
-  let last: { pair: string; at: number } | null = null;
 
   const media = new Media({
     devices: browser.devices,
@@ -60,7 +54,7 @@ export function createStore(browser: Browser): Store {
     newStream: browser.newStream,
     microphoneAllowed: browser.microphoneAllowed,
     onTrack(kind) {
-      call?.setTrack(kind);
+      ongoing.call?.setTrack(kind);
       spare.setTrack(kind);
       chat.tellSending();
     },
@@ -85,6 +79,17 @@ export function createStore(browser: Browser): Store {
     send: (find) => signaling.send(find),
   });
 
+  const ongoing = new OngoingCall({
+    clock,
+    newPeer,
+    reachable: () => signaling.open,
+    media: () => media.state.value,
+    onState: onCallState,
+    onStream: (stream) => (remoteStream.value = stream),
+    onChannel: (channel) => chat.attach(channel),
+    send: (message) => signaling.send(message),
+  });
+
   function newPeer(wanted: Mode, role: Role, hidden: boolean): Peer {
     const { newConnection, newStream } = browser;
     const configuration = ice.configuration(hidden);
@@ -98,7 +103,7 @@ export function createStore(browser: Browser): Store {
 
   function onLink(link: ServerLink): void {
     server.value = link;
-    call?.setReachable(link.state === "open");
+    ongoing.call?.setReachable(link.state === "open");
     if (link.state !== "closed") return;
     // The session goes on in another tab, so this one must not take it back.
     if (link.why === "superseded") resume = undefined;
@@ -117,16 +122,16 @@ export function createStore(browser: Browser): Store {
       case "matched":
         return onMatched(message);
       case "signal":
-        if (call?.pair === message.pair) call.receive(message.data);
+        if (ongoing.pair === message.pair) ongoing.call?.receive(message.data);
         return;
       case "ended":
-        if (call?.pair === message.pair) onEnded(message.reason);
+        if (ongoing.pair === message.pair) onEnded(message.reason);
         return;
       case "ice":
         ice.renew(message.iceServers);
         return configure();
       case "reported":
-        if (!call && message.pair === last?.pair) reported.value = true;
+        if (!ongoing.call && message.pair === ongoing.lastPair) reported.value = true;
         return;
       case "error":
         trouble.value = search.refused(message) ?? trouble.value;
@@ -153,9 +158,9 @@ export function createStore(browser: Browser): Store {
       if (state !== "idle") signaling.send({ type: "leave" });
     } else if (phase.value === "starting") {
       // The `find` comes when the camera is there, and ends whatever the session is in.
-    } else if (state === "paired" && pair && pair !== last?.pair) {
-      if (call?.pair !== pair) resumeCall(welcome, pair, reloaded?.call);
-    } else if (call && state === "idle") {
+    } else if (state === "paired" && pair && pair !== ongoing.lastPair) {
+      if (ongoing.pair !== pair) resumeCall(welcome, pair, reloaded?.call);
+    } else if (ongoing.call && state === "idle") {
       onEnded("lost");
     } else {
       endCall("lost");
@@ -203,6 +208,7 @@ export function createStore(browser: Browser): Store {
   }
 
   function configure(): void {
+    const { call } = ongoing;
     call?.configure(ice.configuration(call.relayOnly));
     spare.configure(ice.configuration(ice.relayOnly));
   }
@@ -235,61 +241,35 @@ export function createStore(browser: Browser): Store {
     trouble.value = calm;
     common.value = match.common;
     phase.value = "connecting";
-    const [relay, written] = [ice.relayOnly, new CallRecord(clock, match.pair, beginning.kind)];
-    const begun = new Call({
-      pair: match.pair,
-      role: match.role,
-      mode: mode.value,
-      relayOnly: relay,
-      generation,
-      newPeer,
-      clock,
-      events: {
-        state: onCallState,
-        stream: (stream) => (remoteStream.value = stream),
-        channel: (channel) => chat.attach(channel),
-        signal: (data) =>
-          signaling.send({ type: "signal", pair: match.pair, data: { ...data }, relay: relay || undefined }),
-        way: (way) => written.way(way),
-      },
-    });
-    call = begun;
-    record = written;
-    begun.begin(beginning);
+    const { pair, role } = match;
+    ongoing.begin({ pair, role, mode: mode.value, relayOnly: ice.relayOnly, generation, beginning });
   }
 
   function onCallState(state: CallState): void {
-    record?.state(state);
     if (state === "connected") {
       phase.value = "talking";
       trouble.value = null;
-      const talking = call;
+      const talking = ongoing.call;
       clock.after(SPARE_AFTER_MS, () => {
-        if (call === talking) void spare.prepare(mode.value);
+        if (ongoing.call === talking) void spare.prepare(mode.value);
       });
-    } else if (call && record && (state === "interrupted" || state === "failed")) {
-      trouble.value = troubleOf(state, call.obstacle, record.connected);
+    } else if (state === "interrupted" || state === "failed") {
+      trouble.value = ongoing.troubleIn(state) ?? trouble.value;
     }
   }
 
   const endCall = (why: EndOfCall): void => detachCall(why)();
 
-  /** Takes the call off the page; what it returns ends it, right away or after something that is in more of a hurry. */
+  /** Takes the call off the page; what it returns ends it. */
   function detachCall(why: EndOfCall): () => void {
-    const [detached, written] = [call, record];
-    if (!detached || !written) return () => {};
-    call = record = null;
-    last = { pair: detached.pair, at: clock.now() };
+    const close = ongoing.detach(why);
+    if (!close) return () => {};
     mayMeetAgain.value = true;
-    const quality = written.quality(why, detached, signaling.open, media.state.value);
     chat.detach();
     remoteStream.value = null;
     common.value = null;
     trouble.value = calm;
-    return () => {
-      signaling.send(quality);
-      detached.close();
-    };
+    return close;
   }
 
   /** Ends the call on the visitor's wish and looks for the next partner. The `find` goes out before the work of closing. */
@@ -350,12 +330,11 @@ export function createStore(browser: Browser): Store {
   }
 
   function report(reason: ReportReason, details?: string): void {
-    const recent = last && clock.now() - last.at < REPORT_AFTER_END_MS ? last.pair : undefined;
-    const pair = call?.pair ?? recent;
+    const pair = ongoing.reportable;
     if (!pair) return;
     const told = [...(details?.trim() ?? "")].slice(0, MAX_DETAILS_CHARACTERS).join("");
     const message: Report = { type: "report", pair, reason, details: told || undefined };
-    if (call) return goOn(message);
+    if (ongoing.call) return goOn(message);
     signaling.send(message);
     mayMeetAgain.value = false;
   }
@@ -383,13 +362,12 @@ export function createStore(browser: Browser): Store {
   effect(() => crowd.tell(doing()));
   browser.onLeave(() => {
     crowd.tell(null);
-    if (call && record?.connected)
-      signaling.send(record.quality("stopped", call, signaling.open, media.state.value));
+    if (ongoing.farewell) signaling.send(ongoing.farewell);
     if (!resume) return;
     kept.keepSession(browser.tabStorage, {
       resume,
       mode: phase.value === "home" ? undefined : mode.value,
-      call: call && common.value ? { ...call.remembered, common: common.value } : undefined,
+      call: ongoing.call && common.value ? { ...ongoing.call.remembered, common: common.value } : undefined,
     });
   });
   signaling.connect();
@@ -410,15 +388,15 @@ export function createStore(browser: Browser): Store {
     addressHidden: ice.addressHidden,
     relayOffered: ice.relayOffered,
     start,
-    next: () => void (call && goOn()),
+    next: () => void (ongoing.call && goOn()),
     stop,
     send: (text) => chat.send(text),
     typing: () => chat.typing(),
     setMicrophone: (on) => media.setMicrophone(on),
     setCamera: (on) => media.setCamera(on),
     setPreferences,
-    pictureShown: () => record?.picture(),
-    block: () => void (call && goOn({ type: "block", pair: call.pair })),
+    pictureShown: () => ongoing.picture(),
+    block: () => void (ongoing.pair && goOn({ type: "block", pair: ongoing.pair })),
     report,
     retryMedia: askForMedia,
     reconnect: () => signaling.connect(),
