@@ -123,10 +123,7 @@ export class Sessions {
       this.#tell(match.partner, here, { type: "matched", ...asTheySee(match), epoch });
       this.#deliverNotes();
     }
-    if (gone) {
-      if (state.name === "paired") this.#outgoing.went(seat, state.match.pair, gone);
-      this.movedOn(seat, late);
-    }
+    if (gone) this.movedOn(seat, late, gone);
     return gone;
   }
 
@@ -167,10 +164,12 @@ export class Sessions {
     }
   }
 
-  /** The session is elsewhere, or has been meanwhile; what it leaves goes the way that it went. */
-  movedOn(seat: Seat, late: boolean): void {
+  /** The session is elsewhere, or has been meanwhile; what it leaves goes the way that it went, `to` there if that is known. */
+  movedOn(seat: Seat, late: boolean, to?: Gone): void {
     const { id, epoch, state, held } = seat.session;
-    this.#moves.left(id, { epoch, pair: state.name === "paired" ? state.match.pair : "", held });
+    const pair = state.name === "paired" ? state.match.pair : "";
+    if (to) this.#outgoing.went(seat, pair, to);
+    this.#moves.left(id, { epoch, pair, held });
     this.dispatch(seat, { type: "superseded", late });
   }
 
@@ -182,9 +181,7 @@ export class Sessions {
     this.#moves.went(session, to);
     const seat = this.hub.get(session);
     if (!seat || seat.session.epoch >= epoch) return;
-    const { state } = seat.session;
-    if (state.name === "paired") this.#outgoing.went(seat, state.match.pair, to);
-    this.movedOn(seat, to.late);
+    this.movedOn(seat, to.late, to);
   }
 
   #give(session: string, note: Signal): void {

@@ -201,17 +201,20 @@ const withoutExec = (...args: string[]): string[] => [
   ...args,
 ];
 
+/** A path in the file system that only a process and its children have, for us who have another. */
+const asSeenBy = ({ pid }: ChildProcess, path: string): string => join("/proc", String(pid), "root", path);
+
 test("it serves where the temporary directories are noexec", async () => {
   const served = await serve("/usr/bin/unshare", withoutExec(...options("/mnt/data")));
   await expectServing(served);
-  expect(readdirSync(`/proc/${served.child.pid}/root/mnt/data/programs`)).toHaveLength(2);
+  expect(readdirSync(asSeenBy(served.child, "mnt/data/programs"))).toHaveLength(2);
   expect(await stop(served)).toBe(0);
 });
 
 test("several workers find ZeroMQ's addon there too", async () => {
   const served = await serve("/usr/bin/unshare", withoutExec(...options("/mnt/data"), "--workers=2"));
   await expectServing(served);
-  expect(readdirSync(`/proc/${served.child.pid}/root/mnt/data/programs`).sort()).toEqual([
+  expect(readdirSync(asSeenBy(served.child, "mnt/data/programs")).sort()).toEqual([
     expect.stringMatching(/^turnserver-/),
     expect.stringMatching(/^valkey-server-/),
     expect.stringMatching(/^zeromq\.node-/),
@@ -222,7 +225,7 @@ test("several workers find ZeroMQ's addon there too", async () => {
 test("it serves from a noexec data directory, with its programs in the cache of the user", async () => {
   const served = await serve("/usr/bin/unshare", withoutExec(...options("/tmp/data")), { HOME: "/mnt/home" });
   await expectServing(served);
-  expect(readdirSync(`/proc/${served.child.pid}/root/mnt/home/.cache/chatrandom`)).toHaveLength(2);
+  expect(readdirSync(asSeenBy(served.child, "mnt/home/.cache/chatrandom"))).toHaveLength(2);
   expect(await stop(served)).toBe(0);
 });
 
@@ -295,7 +298,7 @@ test("it serves while its log cannot be written, and writes it again when there 
   started.push(child);
   const ready = () => fetch(`http://127.0.0.1:${port}/readyz`).then(({ ok }) => ok);
   await until(() => ready().catch(() => false), 20);
-  const disk = `/proc/${child.pid}/root/mnt`;
+  const disk = asSeenBy(child, "mnt");
   expect(readFileSync(`${disk}/log`, "utf8")).toBe("");
   rmSync(`${disk}/full`);
   child.kill("SIGHUP");

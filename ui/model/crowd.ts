@@ -3,6 +3,7 @@
  * tab, so the other tabs of this browser are taken off them.
  */
 import { computed, signal } from "@preact/signals";
+import type { Phase } from "./state.ts";
 import type { Doing, Tabs } from "./tabs.ts";
 
 export class Crowd {
@@ -51,8 +52,18 @@ export class Crowd {
     this.#waiting.value = null;
   }
 
-  /** What this tab does, for the others. */
-  tell(doing: Doing): void {
-    this.#tabs.tell(doing);
+  /** What this tab does, for the others. It waits once the node knows of it, and counts it. */
+  follow(phase: Phase, isOpen: boolean): void {
+    this.#tabs.tell(isOpen ? this.#doing(phase) : null);
+  }
+
+  /** The page goes. */
+  leave(): void {
+    this.#tabs.tell(null);
+  }
+
+  #doing(phase: Phase): Doing {
+    if (phase === "connecting" || phase === "talking") return "paired";
+    return phase === "waiting" && this.isCounted ? "waiting" : "idle";
   }
 }

@@ -24,7 +24,6 @@ import { newlyShown } from "./shown.ts";
 import { Signaling } from "./signaling.ts";
 import { Spare } from "./spare.ts";
 import type { CallTrouble, Preferences, ServerLink, Store } from "./state.ts";
-import type { Doing } from "./tabs.ts";
 import { Tabs } from "./tabs.ts";
 
 /** What a match and a resumed pair have in common. */
@@ -352,16 +351,10 @@ export function createStore(browser: Browser): Store {
     if (phase.value === "waiting" && !relayLacks()) search.change(mode.value);
   }
 
-  function doing(): Doing {
-    if (server.value.state !== "open") return null;
-    if (phase.value === "connecting" || phase.value === "talking") return "paired";
-    return phase.value === "waiting" && crowd.isCounted ? "waiting" : "idle";
-  }
-
   browser.onHint((hint) => signaling.hint(hint));
-  effect(() => crowd.tell(doing()));
+  effect(() => crowd.follow(phase.value, server.value.state === "open"));
   browser.onLeave(() => {
-    crowd.tell(null);
+    crowd.leave();
     if (ongoing.farewell) signaling.send(ongoing.farewell);
     if (!resume) return;
     kept.keepSession(browser.tabStorage, {
