@@ -123,7 +123,7 @@ export class Sessions {
       this.#tell(match.partner, here, { type: "matched", ...asTheySee(match), epoch });
       this.#deliverNotes();
     }
-    if (gone) this.movedOn(seat, late, gone);
+    if (gone) this.movedOn(seat, late || gone.late === true, gone);
     return gone;
   }
 
@@ -164,7 +164,10 @@ export class Sessions {
     }
   }
 
-  /** The session is elsewhere, or has been meanwhile; what it leaves goes the way that it went, `to` there if that is known. */
+  /**
+   * The session is elsewhere, or has been meanwhile; what was held for it goes the way that it went. What it could not send
+   * goes `to` there, if that is known, and else stays with the seat.
+   */
   movedOn(seat: Seat, late: boolean, to?: Gone): void {
     const { id, epoch, state, held } = seat.session;
     const pair = state.name === "paired" ? state.match.pair : "";

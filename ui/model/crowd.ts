@@ -52,9 +52,9 @@ export class Crowd {
     this.#waiting.value = null;
   }
 
-  /** What this tab does, for the others. It waits once the node knows of it, and counts it. */
-  follow(phase: Phase, isOpen: boolean): void {
-    this.#tabs.tell(isOpen ? this.#doing(phase) : null);
+  /** What this tab does, for the others: it counts where the node is in reach, and as one that waits once the node says so. */
+  follow(phase: Phase, isReachable: boolean): void {
+    this.#tabs.tell(isReachable ? this.#doing(phase) : null);
   }
 
   /** The page goes. */

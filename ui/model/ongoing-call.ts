@@ -1,17 +1,16 @@
 /** The call that goes on, if there is one, with the record of it; and the pair that was before. */
 import { REPORT_AFTER_END_MS } from "../../src/protocol/limits.ts";
-import type { Mode, Quality, Role, Signal } from "../../src/protocol/messages.ts";
+import type { Quality, Signal } from "../../src/protocol/messages.ts";
 import { Call } from "./call.ts";
 import { CallRecord, type EndOfCall } from "./call-record.ts";
-import type { Beginning, CallState } from "./call-setup.ts";
+import type { Beginning, CallSetup, CallState } from "./call-setup.ts";
 import type { Clock } from "./clock.ts";
-import type { Peer } from "./peer.ts";
 import type { CallTrouble, MediaState } from "./state.ts";
 import { troubleOf } from "./trouble.ts";
 
 export interface OngoingCallParts {
   readonly clock: Clock;
-  readonly newPeer: (mode: Mode, role: Role, hidden: boolean) => Peer;
+  readonly newPeer: CallSetup["newPeer"];
   /** Whether the node is in reach. */
   reachable(): boolean;
   media(): MediaState;
@@ -21,12 +20,7 @@ export interface OngoingCallParts {
   send(message: Signal | Quality): void;
 }
 
-export interface NewCall {
-  readonly pair: string;
-  readonly role: Role;
-  readonly mode: Mode;
-  readonly relayOnly: boolean;
-  readonly generation: number;
+export interface NewCall extends Pick<CallSetup, "pair" | "mode" | "role" | "relayOnly" | "generation"> {
   readonly beginning: Beginning;
 }
 
@@ -55,8 +49,8 @@ export class OngoingCall {
 
   /** The pair that may be reported: this one, or the last one for some time after its end. */
   get reportable(): string | undefined {
-    const isRecent = this.#last && this.#parts.clock.now() - this.#last.at < REPORT_AFTER_END_MS;
-    return this.pair ?? (isRecent ? this.lastPair : undefined);
+    const since = this.#parts.clock.now() - (this.#last?.at ?? -Infinity);
+    return this.pair ?? (since < REPORT_AFTER_END_MS ? this.lastPair : undefined);
   }
 
   /** What is wrong with it in that state. */
@@ -94,8 +88,8 @@ export class OngoingCall {
     this.#record?.picture();
   }
 
-  /** For the numbers, of one that was there when the page goes. */
-  get farewell(): Quality | undefined {
+  /** What is told of a call that had a connection when the page goes. */
+  lastWord(): Quality | undefined {
     return this.#record?.connected ? this.#quality("stopped") : undefined;
   }
 

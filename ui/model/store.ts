@@ -355,7 +355,8 @@ export function createStore(browser: Browser): Store {
   effect(() => crowd.follow(phase.value, server.value.state === "open"));
   browser.onLeave(() => {
     crowd.leave();
-    if (ongoing.farewell) signaling.send(ongoing.farewell);
+    const lastWord = ongoing.lastWord();
+    if (lastWord) signaling.send(lastWord);
     if (!resume) return;
     kept.keepSession(browser.tabStorage, {
       resume,

@@ -46,6 +46,7 @@ export class Tabs {
   }
 
   tell(doing: Doing): void {
+    if (doing === this.#doing) return;
     this.#doing = doing;
     this.#say("news");
   }
